@@ -1,0 +1,1 @@
+"""The dataflow: nodes, maths, venues, market data, records, engine and application."""

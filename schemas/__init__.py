@@ -1,0 +1,1 @@
+"""What data may be: keys, operations, errors, units, frames and messages."""

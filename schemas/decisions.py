@@ -1,0 +1,28 @@
+"""Rules of decision: what a code of the decision column means."""
+
+from dataclasses import dataclass
+
+from schemas.operations import DecisionType, StrategyIntent
+
+HOLD = 0.0
+"""Code of the decision column where nothing is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRule:
+    """One reason to act.
+
+    code: value of the decision column, > 0; the lower code has the higher priority. ``is_risk_exit`` starts the
+    re-entry cooldown.
+    """
+
+    code: int
+    reason: str
+    decision_type: DecisionType
+    intent: StrategyIntent
+    is_risk_exit: bool = False
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether the rule opens a book from flat."""
+        return self.intent is StrategyIntent.ENTRY_FULL

@@ -1,0 +1,41 @@
+"""The decision stage. A fault is STRAT-001."""
+
+
+from pandera.typing import Series
+
+from schemas.frames.fields import INDEX_MAX, USD_MAX, StageFrame, column, flag
+
+
+class DecisionFrame(StageFrame):
+    """The facts that the rules decide on, and the rule that applies."""
+
+    equity_deviation: Series[float] | None = column("fraction", ge=-INDEX_MAX, le=INDEX_MAX)
+    """Change of equity since the last decision."""
+    is_first_row: Series[float] | None = flag()
+    """1 on the first row of the run."""
+    cooldown_over: Series[float] | None = flag()
+    """1 where an entry is allowed after a risk exit."""
+    deployable_usd: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)
+    """Idle wallet balance after gas and reserve."""
+    deployable_idle_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """The part of it that a rebalance moves."""
+    has_supplied: Series[float] | None = flag()
+    """1 where anything is supplied."""
+    idle_is_due: Series[float] | None = flag()
+    """1 where idle balance or equity change passes the threshold."""
+    is_flat: Series[float] | None = flag()
+    """1 where nothing is held at the exchanges."""
+    venue_share_gap: Series[float] | None = column("fraction", ge=0.0, le=INDEX_MAX)
+    """Distance of venue equity from its allocation."""
+    scaling_order_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """Size of an equity rebalance."""
+    margin_loan_fraction: Series[float] | None = column("fraction", ge=0.0, le=USD_MAX)
+    """Largest margin loan over venue equity."""
+    entry_is_due: Series[float] | None = flag()
+    """1 where funding pays for an entry."""
+    funding_exit_is_due: Series[float] | None = flag()
+    """1 where funding asks for an exit."""
+    scaling_rule: Series[float] | None = column("rule", ge=0.0, le=99.0)
+    """Code of the equity rebalance that is due."""
+    decision: Series[float] | None = column("rule", ge=0.0, le=99.0)
+    """Code of the rule that applies; 0 to hold."""

@@ -1,0 +1,81 @@
+"""The market stage. A fault is DATA-002."""
+
+
+from pandera.typing import Series
+
+from schemas.frames.fields import (
+    FUNDING_RATE_MAX,
+    GAS_PRICE_GWEI_MAX,
+    INDEX_MAX,
+    PRICE_MAX,
+    USD_MAX,
+    StageFrame,
+    column,
+    columns,
+    flag,
+)
+
+
+class MarketFrame(StageFrame):
+    """What was read from the data set, and what it implies before any position is looked at."""
+
+    spot_price: Series[float] | None = columns("spot_price", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
+    """Open of each venue's spot candle."""
+    perp_mark: Series[float] | None = columns("perp_mark", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
+    """Open of each venue's perpetual candle."""
+    funding_rate: Series[float] | None = columns(
+        "funding_rate", "fraction_per_settlement", ge=-FUNDING_RATE_MAX, le=FUNDING_RATE_MAX
+    )
+    """Settled rate; 0 on rows without a settlement. > 0: longs pay shorts."""
+    funding_settled: Series[float] | None = columns("funding_settled", "flag", ge=0.0, le=1.0)
+    """1 on rows where the venue settles."""
+    reference_price: Series[float] | None = column("usd_per_base", ge=1e-9, le=PRICE_MAX)
+    """Binance spot open of the base asset."""
+    eth_price: Series[float] | None = column("usd_per_eth", ge=1e-9, le=PRICE_MAX)
+    """Binance spot open of ETH."""
+    liquidity_index: Series[float] | None = columns(
+        "liquidity_index", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
+    )
+    """On-chain supply index over 1e27."""
+    gas_price_gwei: Series[float] | None = column("gwei", ge=0.0, le=GAS_PRICE_GWEI_MAX)
+    """Average gas price."""
+    usd_per_share_class: Series[float] | None = column("usd", ge=1e-9, le=PRICE_MAX)
+    """Price of a share-class unit."""
+    delta_price_usd: Series[float] | None = column("usd", ge=0.0, le=PRICE_MAX)
+    """Price of the tracked asset; 0 for USDT."""
+    wallet_price_usd: Series[float] | None = columns("wallet_price_usd", "usd_per_token", ge=1e-9, le=PRICE_MAX)
+    """Price of each wallet token."""
+    supplied_price_usd: Series[float] | None = columns("supplied_price_usd", "usd_per_token", ge=1e-9, le=PRICE_MAX)
+    """Price of each supplied token."""
+    liquidity_index_step: Series[float] | None = columns(
+        "liquidity_index_step", "underlying_per_scaled_unit", ge=0.0, le=INDEX_MAX
+    )
+    """Growth of the index; never negative."""
+    reference_price_step: Series[float] | None = column("usd_per_base", ge=-PRICE_MAX, le=PRICE_MAX)
+    """Change of the reference price."""
+    spot_premium_step: Series[float] | None = columns(
+        "spot_premium_step", "usd_per_base", ge=-PRICE_MAX, le=PRICE_MAX
+    )
+    """Change of spot over reference."""
+    perp_premium_step: Series[float] | None = columns(
+        "perp_premium_step", "usd_per_base", ge=-PRICE_MAX, le=PRICE_MAX
+    )
+    """Change of perpetual over reference."""
+    gas_unit_usd: Series[float] | None = column("usd_per_gas_unit", ge=0.0, le=1.0)
+    """Cost of one unit of gas."""
+    entry_gas_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """Gas of one full entry."""
+    gas_reserve_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """What an entry leaves in the wallet."""
+    funding_settles: Series[float] | None = flag()
+    """1 where any venue settles."""
+    funding_rate_weighted: Series[float] | None = column(
+        "fraction_per_settlement", ge=-FUNDING_RATE_MAX, le=FUNDING_RATE_MAX
+    )
+    """Rate weighted by allocation."""
+    funding_trailing_mean: Series[float] | None = column(
+        "fraction_per_settlement", ge=-FUNDING_RATE_MAX, le=FUNDING_RATE_MAX
+    )
+    """Mean of the last settlements."""
+    funding_known: Series[float] | None = flag()
+    """1 once the trailing mean is known."""

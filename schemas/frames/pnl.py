@@ -1,0 +1,37 @@
+"""The pnl stage. A fault is PNL-001."""
+
+
+from pandera.typing import Series
+
+from schemas.frames.fields import USD_MAX, StageFrame, column
+
+
+class PnlFrame(StageFrame):
+    """Where every change of equity came from; share-class units, cumulative since the start, unless it says step."""
+
+    supply_yield_step: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Interest accrued at the row."""
+    supply_yield: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Interest accrued."""
+    funding_pnl_step: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Funding at the row; > 0 is received."""
+    funding_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Funding received."""
+    delta_pnl_step: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Profit of the net delta at the row."""
+    delta_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Profit of the net delta."""
+    basis_pnl_step: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Profit of basis and spreads at the row."""
+    basis_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Profit of basis and spreads."""
+    attributed_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Sum of the parts."""
+    total_pnl_share_class: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Equity less deposits."""
+    unexplained_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Total less parts."""
+    transaction_costs: Series[float] | None = column("share_class", ge=-USD_MAX, le=0.0)
+    """Fees, gas and slippage; <= 0."""
+    total_pnl_usd: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)
+    """Equity less deposits, in USD."""

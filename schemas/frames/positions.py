@@ -1,0 +1,25 @@
+"""The positions stage. A fault is POS-003."""
+
+
+from pandera.typing import Series
+
+from schemas.frames.fields import PRICE_MAX, UNITS_MAX, USD_MAX, StageFrame, columns
+
+
+class PositionsFrame(StageFrame):
+    """Units held at each row."""
+
+    wallet_units: Series[float] | None = columns("wallet_units", "token", ge=-UNITS_MAX, le=UNITS_MAX)
+    """Tokens in the wallet."""
+    quote_units: Series[float] | None = columns("quote_units", "usdt", ge=-UNITS_MAX, le=UNITS_MAX)
+    """USDT at each exchange; < 0 is a margin loan."""
+    spot_units: Series[float] | None = columns("spot_units", "base", ge=-1e-6, le=UNITS_MAX)
+    """Coins at each exchange."""
+    perp_units: Series[float] | None = columns("perp_units", "base", ge=-UNITS_MAX, le=UNITS_MAX)
+    """Perpetual; short < 0."""
+    perp_entry_price: Series[float] | None = columns("perp_entry_price", "usdt_per_base", ge=0.0, le=PRICE_MAX)
+    """Average entry price; 0 where flat."""
+    funding_flow: Series[float] | None = columns("funding_flow", "usdt", ge=-USD_MAX, le=USD_MAX)
+    """Funding credited; > 0 is received."""
+    a_token_units: Series[float] | None = columns("a_token_units", "scaled_unit", ge=-1e-6, le=UNITS_MAX)
+    """Scaled units supplied."""

@@ -1,0 +1,36 @@
+"""The risk stage. A fault is RISK-006."""
+
+
+from pandera.typing import Series
+
+from schemas.frames.fields import INDEX_MAX, PRICE_MAX, StageFrame, column, columns, flag
+from schemas.units import NOT_APPLICABLE
+
+
+class RiskFrame(StageFrame):
+    """How far each limit is, and which are crossed; 999 stands for a ratio that does not exist."""
+
+    margin_ratio: Series[float] | None = columns("margin_ratio", "fraction", ge=-INDEX_MAX, le=PRICE_MAX)
+    """Margin balance over notional."""
+    worst_margin_ratio: Series[float] | None = column("fraction", ge=-INDEX_MAX, le=PRICE_MAX)
+    """Lowest margin ratio."""
+    margin_usage: Series[float] | None = column("fraction", ge=0.0, le=1.0)
+    """Share of the margin in use."""
+    health_factor: Series[float] | None = column("ratio", ge=0.0, le=NOT_APPLICABLE)
+    """Collateral at its thresholds over debt."""
+    ltv: Series[float] | None = column("fraction", ge=0.0, le=NOT_APPLICABLE)
+    """Debt over collateral."""
+    liquidation_threshold: Series[float] | None = column("fraction", ge=0.0, le=NOT_APPLICABLE)
+    """Loan-to-value at which the collateral may be liquidated."""
+    risk_score: Series[float] | None = column("fraction", ge=0.0, le=1.0)
+    """Closeness to a forced sale."""
+    risk_level: Series[float] | None = column("level", ge=0.0, le=3.0)
+    """0 low, 1 medium, 2 high, 3 critical."""
+    margin_breach: Series[float] | None = flag()
+    """Margin ratio under the reducing level."""
+    delta_breach: Series[float] | None = flag()
+    """Net delta over its tolerance."""
+    breach_detected: Series[float] | None = flag()
+    """Any enabled limit crossed."""
+    risk_warning: Series[float] | None = flag()
+    """A limit is near."""

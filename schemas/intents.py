@@ -1,0 +1,70 @@
+"""What a strategy wants done, before prices and expected changes are attached."""
+
+from dataclasses import dataclass
+
+from schemas.operations import OperationType, OrderSide, StrategyIntent
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIntent:
+    """One instruction to one venue, as the strategy states it.
+
+    amount: > 0, in the unit of the source token (underlying for withdraw, borrow and repay; LST units for unstake;
+    base units for trades). ``closes_all`` says that the whole scaled balance goes, so that no residue stays.
+    """
+
+    operation: OperationType
+    venue: str
+    amount: float
+    source_venue: str
+    target_venue: str
+    source_token: str
+    target_token: str
+    strategy_intent: StrategyIntent
+    pair: str | None = None
+    side: OrderSide | None = None
+    closes_all: bool = False
+    atomic_group: str | None = None
+    sequence_in_group: int | None = None
+    flash_fee_bps: float = 0.0
+
+
+def transfer(source: str, target: str, token: str, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Move a token between the wallet and an exchange, one to one."""
+    return OrderIntent(OperationType.TRANSFER, "wallet", amount, source, target, token, token, intent)
+
+
+def spot_trade(venue: str, base_asset: str, side: OrderSide, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Buy or sell ``amount`` base units against USDT."""
+    tokens = ("USDT", base_asset) if side.direction > 0 else (base_asset, "USDT")
+    return OrderIntent(
+        OperationType.SPOT_TRADE, venue, amount, venue, venue, *tokens, intent, pair=f"{base_asset}USDT", side=side
+    )
+
+
+def perp_trade(venue: str, base_asset: str, side: OrderSide, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Buy or sell ``amount`` base units of the perpetual."""
+    perp = f"{base_asset}-PERP"
+    return OrderIntent(
+        OperationType.PERP_TRADE, venue, amount, venue, venue, "USDT", perp, intent, pair=f"{base_asset}USDT", side=side
+    )
+
+
+def supply(token: str, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Supply ``amount`` underlying from the wallet to Aave."""
+    return OrderIntent(OperationType.SUPPLY, "aave_v3", amount, "wallet", "aave_v3", token, f"a{token}", intent)
+
+
+def withdraw(token: str, amount: float, intent: StrategyIntent, *, closes_all: bool = False) -> OrderIntent:
+    """Withdraw ``amount`` underlying from Aave to the wallet."""
+    return OrderIntent(
+        OperationType.WITHDRAW,
+        "aave_v3",
+        amount,
+        "aave_v3",
+        "wallet",
+        f"a{token}",
+        token,
+        intent,
+        closes_all=closes_all,
+    )

@@ -1,0 +1,207 @@
+"""The configuration of one run: a mode, its venues, its share class and a scenario (domain section 10).
+
+``ModeConfig`` and ``RunConfig`` cannot exist with a broken rule: both raise one ``ValidationError`` that holds every
+fault at the location of its key. ``dataflow.app.config_files`` turns those into faults with file and line.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Final
+
+from pydantic import model_validator
+
+from schemas.instruments import PositionKey, PositionType, VenueKind
+from schemas.models.config_base import (
+    DEFAULT_CAPITAL,
+    ConfigModel,
+    FaultKind,
+    ModeName,
+    Rule,
+    RuleFault,
+    broken_rules,
+    raise_broken_rules,
+)
+from schemas.models.config_facts import MODE_FACTS
+from schemas.models.config_mode import ModeSettings
+from schemas.models.config_rules import HEALTH_FACTOR_FLOOR, MODE_RULES
+from schemas.models.config_venues import ScenarioConfig, ShareClassConfig, VenueConfig
+
+__all__ = ["ModeConfig", "ModeName", "RunConfig", "ScenarioConfig", "ShareClassConfig", "VenueConfig"]
+
+
+class ModeConfig(ModeSettings):
+    """A mode file that breaks no rule."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> "ModeConfig":
+        """Refuse a mode whose keys contradict each other."""
+        raise_broken_rules("ModeConfig", broken_rules(self, MODE_RULES))
+        return self
+
+
+class RunSettings(ConfigModel):
+    """The files of one run, each valid by itself; ``RunConfig`` adds the rules between files."""
+
+    mode: ModeConfig
+    venues: dict[str, VenueConfig]
+    """By venue id, in the order of the mode file."""
+    share_class: ShareClassConfig
+    scenario: ScenarioConfig
+
+
+def missing_venue_message(name: str) -> str:
+    """Say that a venue has no file."""
+    return f"no venue file configs/venues/{name}.yaml"
+
+
+def _venue_files(run: RunSettings) -> Iterator[RuleFault]:
+    """Check that every venue has a file."""
+    for name in run.mode.venues:
+        if name not in run.venues:
+            yield RuleFault(("mode", "venues", name), missing_venue_message(name), FaultKind.VENUE)
+
+
+def _venue_kinds(run: RunSettings) -> Iterator[RuleFault]:
+    """Check that a venue's file says the same as its name and its use."""
+    for name, venue in run.venues.items():
+        if venue.venue != name:
+            yield RuleFault(("venues", name, "venue"), f"the file of {name} says venue {venue.venue}", FaultKind.VENUE)
+        use = run.mode.venues[name]
+        if venue.venue_type.value != use.venue_type:
+            message = f"venue_type {use.venue_type} differs from {venue.venue_type} in the venue's file"
+            yield RuleFault(("mode", "venues", name, "venue_type"), message, FaultKind.VENUE)
+
+
+def _class_file(run: RunSettings) -> Iterator[RuleFault]:
+    """Check that mode and share class name each other."""
+    if run.mode.share_class != run.share_class.share_class:
+        message = f"share_class {run.mode.share_class} differs from {run.share_class.share_class} in its file"
+        yield RuleFault(("mode", "share_class"), message)
+    if run.mode.mode not in run.share_class.supported_strategies:
+        message = f"{run.mode.mode} is not in supported_strategies of share class {run.share_class.share_class}"
+        yield RuleFault(("mode", "mode"), message)
+
+
+def _class_features(run: RunSettings) -> Iterator[RuleFault]:
+    """Check that the share class allows what the mode does."""
+    pairs = (
+        ("leverage_enabled", "leverage_supported"),
+        ("staking_enabled", "staking_supported"),
+        ("basis_trade_enabled", "basis_trading_supported"),
+    )
+    for feature, permission in pairs:
+        if getattr(run.mode, feature) and not getattr(run.share_class, permission):
+            name = run.share_class.share_class
+            yield RuleFault(("mode", feature), f"share class {name} says {permission}: false")
+
+
+def _emode_ltv(run: RunSettings) -> Iterator[RuleFault]:
+    """Check target_ltv <= liquidation threshold of the venue's e-mode / 1.1."""
+    target = run.mode.strategy_config.target_ltv
+    protocol = run.venues.get(run.mode.lending_protocol or "")
+    if target is None or not run.mode.leverage_enabled or protocol is None or protocol.emode is None:
+        return
+    bound = protocol.emode.liquidation_threshold / HEALTH_FACTOR_FLOOR
+    if target > bound:
+        message = f"target_ltv {target:g} is above the e-mode liquidation threshold / 1.1 = {bound:.4f}"
+        yield RuleFault(("mode", "strategy_config", "target_ltv"), message)
+
+
+RUN_RULES: Final[tuple[Rule[RunSettings], ...]] = (
+    Rule(("mode.venues",), _venue_files),
+    Rule(("mode.venues", "venues"), _venue_kinds),
+    Rule(("mode.share_class", "mode.mode", "share_class"), _class_file),
+    Rule(("mode.leverage_enabled", "mode.staking_enabled", "mode.basis_trade_enabled", "share_class"), _class_features),
+    Rule(
+        ("mode.strategy_config.target_ltv", "mode.leverage_enabled", "mode.lending_protocol", "venues.aave_v3"),
+        _emode_ltv,
+    ),
+)
+"""Every rule between the files of a run."""
+
+
+class RunConfig(RunSettings):
+    """The complete configuration of one run."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> "RunConfig":
+        """Refuse files that contradict each other."""
+        raise_broken_rules("RunConfig", broken_rules(self, RUN_RULES))
+        return self
+
+    @property
+    def base_asset(self) -> str | None:
+        """What the mode trades at exchanges, BTC or ETH; None for modes without one."""
+        return MODE_FACTS[self.mode.mode].traded_asset
+
+    @property
+    def cex_venues(self) -> tuple[str, ...]:
+        """Exchanges in the order of hedge_allocation: the venue axis of every column; () without exchanges."""
+        return tuple(self.mode.hedge_allocation)
+
+    @property
+    def hedge_allocation(self) -> dict[str, float]:
+        """Share of equity by exchange; {} without exchanges."""
+        return self.mode.hedge_allocation
+
+    @property
+    def initial_capital(self) -> float:
+        """Capital in share-class units: the mode's own, else that of ruling 32."""
+        written = self.mode.strategy_config.initial_capital
+        return DEFAULT_CAPITAL[self.mode.share_class] if written is None else written
+
+    @property
+    def supplied_tokens(self) -> tuple[str, ...]:
+        """Underlying tokens of the subscribed aTokens, in canonical order."""
+        return self._underlying(PositionType.A_TOKEN)
+
+    @property
+    def borrowed_tokens(self) -> tuple[str, ...]:
+        """Underlying tokens of the subscribed debt, in canonical order."""
+        return self._underlying(PositionType.DEBT_TOKEN)
+
+    @property
+    def lst(self) -> str | None:
+        """The LST whose ratio the run reads (weETH or wstETH), held or supplied; None without one."""
+        names = {"weeth": "weETH", "wsteth": "wstETH", None: None}
+        return names[self.mode.lst_type]
+
+    @cached_property
+    def position_keys(self) -> tuple[str, ...]:
+        """Every subscribed key in canonical order, the key axis of a run.
+
+        Wallet BaseToken; exchange USDT by venue; exchange base asset by venue; other BaseToken; PerpPosition by
+        venue; aToken; debtToken; LST. Venues stand in the order of ``cex_venues``, ties in the order of the file.
+        """
+        keys = [PositionKey.parse(text) for text in self.mode.subscriptions]
+        return tuple(str(key) for key in sorted(keys, key=self._key_rank))
+
+    @cached_property
+    def config_digest(self) -> str:
+        """SHA-256 of the canonical JSON of the configuration: fields in declared order, mappings in file order."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def _key_rank(self, key: PositionKey) -> tuple[int, int]:
+        """Class of a key, then its venue on the venue axis."""
+        venues = self.cex_venues
+        venue_rank = venues.index(key.prefix) if key.prefix in venues else len(venues)
+        if key.position_type is not PositionType.BASE_TOKEN:
+            return _RANK_OF_TYPE[key.position_type], venue_rank
+        if key.prefix == VenueKind.WALLET.value:
+            return 0, 0
+        if key.token == "USDT":
+            return 1, venue_rank
+        return (2, venue_rank) if key.token == self.base_asset else (3, venue_rank)
+
+    def _underlying(self, position_type: PositionType) -> tuple[str, ...]:
+        keys = (PositionKey.parse(text) for text in self.position_keys)
+        return tuple(key.underlying for key in keys if key.position_type is position_type)
+
+
+_RANK_OF_TYPE: Final = {
+    PositionType.PERP: 4,
+    PositionType.A_TOKEN: 5,
+    PositionType.DEBT_TOKEN: 6,
+    PositionType.LST: 7,
+}

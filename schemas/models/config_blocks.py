@@ -1,0 +1,344 @@
+"""Blocks of a mode's configuration (domain section 10): strategy, ML, components, event logger, health.
+
+A number that bounds a risk has no default. It is either required or, where only some modes carry the risk, ``None``
+until written; ``config_rules`` then demands it from the modes that do.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.models.config_base import AttributionType, ConfigModel, ModeName, RiskType, ShareClassName
+from schemas.models.message import KeyText
+from schemas.operations import StrategyIntent
+from schemas.units import Fraction, NonNegativeFloat, PositiveFloat
+
+FundingRate = Annotated[float, Field(ge=-0.05, le=0.05, allow_inf_nan=False)]
+"""A fraction of notional per settlement; a rate beyond 5 % is a unit error."""
+
+Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+PositiveCount = Annotated[int, Field(gt=0)]
+
+
+class MarginLevels(ConfigModel):
+    """Margin ratios at which an exchange position is watched, reduced, closed, liquidated (ruling 17)."""
+
+    warning: PositiveFloat
+    """Below it: RISK-001, and hedged modes move margin (ruling 18)."""
+    reduce: PositiveFloat
+    """Below it: half of spot and perpetual is closed on every venue."""
+    exit: PositiveFloat
+    """Below it: the whole position is closed."""
+    liquidation: PositiveFloat
+    """Below it: the venue closes the perpetuals (ruling 21)."""
+    excess: PositiveFloat | None = None
+    """Above it a hedged mode takes margin back (ruling 18: 2.0)."""
+
+
+class StrategyConfig(ConfigModel):
+    """What the strategy of a mode decides by."""
+
+    delta_tracking_asset: Literal["USDT", "BTC", "ETH"]
+    """Asset whose net delta is reported and, in hedged modes, held at zero."""
+    position_deviation_threshold: Fraction = 0.02
+    """Equity change since the last rebalance, in share class, that rescales all legs (domain 3.0)."""
+    initial_capital: PositiveFloat | None = None
+    """Share-class units; null: 100,000 USDT, 100 ETH or 2 BTC (ruling 32)."""
+    min_trade_usd: NonNegativeFloat = 10.0
+    """Orders of a rebalance at or below this value are not sent (ruling 14)."""
+    gas_reserve_multiple: NonNegativeFloat = 3.0
+    """Multiple of one entry's plus one full exit's gas that an entry leaves in the wallet (ruling 12)."""
+    funding_enter: FundingRate = 0.0
+    """Enter above this allocation-weighted rate, trailing mean of three settlements (ruling 15)."""
+    funding_leave: FundingRate = 0.0
+    """Leave below it (ruling 15)."""
+    reentry_cooldown_hours: NonNegativeFloat = 24.0
+    """No entry for so long after a risk exit (ruling 15)."""
+    venue_share_tolerance: Fraction = 0.05
+    """Distance of a venue's share of equity from hedge_allocation that moves money (ruling 14)."""
+    net_delta_trade: Fraction | None = None
+    """Risk limit: net-delta fraction above which the perpetual leg is traded back (ruling 16: 0.02)."""
+    margin_levels: MarginLevels | None = None
+    """Risk limits of modes that hold perpetuals."""
+    margin_loan_limit: Fraction | None = None
+    """Risk limit: share of a venue's equity that USDT may be below zero before spot is sold (ruling 8: 0.001)."""
+    target_ltv: Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)] | None = None
+    """Debt over collateral that a leveraged mode holds."""
+    ltv_drift_tolerance: Fraction | None = None
+    """Risk limit: absolute distance from target_ltv that acts (ruling 19: 0.02)."""
+
+
+class MlConfig(ConfigModel):
+    """How an ML mode turns predictions into trades (domain 3.2)."""
+
+    model_name: str
+    """Model that makes the predictions."""
+    model_version: str
+    """Its version."""
+    signal_threshold: Fraction = 0.7
+    """A signal acts above this confidence."""
+    max_position_size: PositiveFloat = 1.0
+    """Notional over equity."""
+    signal_granularity: Literal["5min"] = "5min"
+    """Spacing of predictions."""
+    take_profit_sd: PositiveFloat
+    """Risk limit: distance of the target from entry, in predicted standard deviations."""
+    stop_loss_sd: PositiveFloat
+    """Risk limit: distance of the stop from entry, in predicted standard deviations."""
+    sd_floor_bps: PositiveFloat = 10.0
+    """Smallest predicted standard deviation that is used, in basis points."""
+    sd_cap_bps: PositiveFloat = 1_000.0
+    """1,000: a cap of 10 would equal the floor and make the band constant (domain 3.2)."""
+
+
+class DustTokensConfig(ConfigModel):
+    """Reward and side tokens, where they arrive and where they are sold."""
+
+    dust_instruments: tuple[KeyText, ...]
+    """Balances of reward and side tokens."""
+    collection_venues: tuple[str, ...]
+    """Where they arrive."""
+    transfer_venues: tuple[str, ...]
+    """Where they are sold."""
+
+
+class PositionMonitorConfig(ConfigModel):
+    """The balances a mode may touch."""
+
+    position_subscriptions: Annotated[tuple[KeyText, ...], Field(min_length=1)]
+    """Every balance the mode may touch."""
+    dust_tokens: DustTokensConfig | None = None
+    """Reward and side tokens of staking modes."""
+
+
+class SettlementConfig(ConfigModel):
+    """State changes that no order causes (domain 4.8)."""
+
+    funding_enabled: bool = False
+    """Perpetuals pay and receive funding."""
+    margin_pnl_enabled: bool = False
+    """Realised P&L of perpetuals is credited to the venue."""
+    seasonal_rewards_enabled: bool = False
+    """Reward payouts are settled."""
+    seasonal_rewards_frequency: Literal["weekly"] = "weekly"
+    """How often they are looked for."""
+
+
+class ExposureMonitorConfig(ConfigModel):
+    """Nothing to set: exposure follows from the subscriptions."""
+
+
+class RiskLimits(ConfigModel):
+    """Risk limits; none has a default, and ``config_rules`` says which mode must write which."""
+
+    delta_tolerance: Fraction | None = None
+    """Net-delta fraction above which RISK-001 is raised (ruling 16: 0.005)."""
+    liquidation_threshold: Fraction | None = None
+    """LTV at which debt may be liquidated; above it the position is closed at once."""
+    health_factor_min: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] | None = None
+    """Health factor below which debt is reduced to target (domain 3.2: 1.1)."""
+    max_stake_spread_move: Fraction | None = None
+    """Largest expected gap between oracle and market price of the LST."""
+
+
+class RiskMonitorConfig(ConfigModel):
+    """Which risks are measured, and their limits."""
+
+    enabled_risk_types: tuple[RiskType, ...] = ()
+    """Risks that are measured."""
+    risk_limits: RiskLimits
+    """Required: write ``{}`` where a mode has none."""
+
+
+class PnlMonitorConfig(ConfigModel):
+    """Attribution and its tolerance."""
+
+    attribution_types: Annotated[tuple[AttributionType, ...], Field(min_length=1)]
+    """Parts of the P&L."""
+    reconciliation_tolerance: Fraction = 0.02
+    """Unexplained P&L over initial capital and year that raises PNL-004 (domain 4.5)."""
+    reporting_currency: ShareClassName
+    """The share class."""
+
+
+class PositionCalculationConfig(ConfigModel):
+    """How equity becomes target positions."""
+
+    hedge_allocation: dict[str, Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
+    """Share of equity by exchange; sums to 1 within 0.01. Its order is the order of the venue axis."""
+
+
+class StrategyManagerConfig(ConfigModel):
+    """The strategy and what it may do."""
+
+    strategy_type: ModeName
+    """The mode itself."""
+    actions: Annotated[tuple[StrategyIntent, ...], Field(min_length=1)]
+    """What the strategy may do."""
+    position_calculation: PositionCalculationConfig = PositionCalculationConfig()
+    """How equity becomes target positions."""
+    rebalancing_triggers: tuple[
+        Literal[
+            "position_deviation",
+            "idle_balance",
+            "delta_drift",
+            "venue_share",
+            "margin_ratio",
+            "margin_loan",
+            "funding",
+            "ltv_drift",
+            "health_factor",
+            "dust",
+            "signal",
+            "withdrawal",
+        ],
+        ...,
+    ] = ()
+    """Conditions of domain 3.2 that make the strategy act."""
+
+
+class ExecutionManagerConfig(ConfigModel):
+    """The tight loop (was ``venue_manager``)."""
+
+    max_retry_attempts: Annotated[int, Field(ge=0, le=100)] = 3
+    """Repeats of an order that failed and may be retried."""
+    tight_loop_timeout: Seconds = 120.0
+    """Seconds."""
+    retry_delay_seconds: NonNegativeFloat = 0.1
+    """Wait before a repeat."""
+    execution_timeout: Seconds = 30.0
+    """Seconds."""
+    reconciliation_timeout: Seconds = 10.0
+    """Seconds."""
+
+
+class PositionUpdateHandlerConfig(ConfigModel):
+    """Comparison of what happened with what was expected."""
+
+    reconciliation_tolerance: Fraction = 0.01
+    """Relative difference of a delta that counts as a mismatch."""
+
+
+class ResultsStoreConfig(ConfigModel):
+    """What a run keeps."""
+
+    result_types: tuple[
+        Literal[
+            "balance_sheet",
+            "pnl_attribution",
+            "risk_metrics",
+            "execution_log",
+            "delta_tracking",
+            "leverage_tracking",
+            "funding_tracking",
+            "dust_tracking",
+            "directional_tracking",
+        ],
+        ...,
+    ] = ()
+    """What is kept."""
+    balance_sheet_assets: tuple[str, ...] = ()
+    """Assets listed in the balance sheet."""
+
+
+class LiveTradingServiceConfig(ConfigModel):
+    """Limits of a live session."""
+
+    timeout: Seconds = 3_600.0
+    """Seconds."""
+    execution_timeout: Seconds = 30.0
+    """Seconds."""
+
+
+class ComponentConfig(ConfigModel):
+    """One block for each component (names are those of domain section 1, in snake case)."""
+
+    position_monitor: PositionMonitorConfig
+    """Balances."""
+    settlement: SettlementConfig = SettlementConfig()
+    """Funding, rewards, realised P&L."""
+    exposure_monitor: ExposureMonitorConfig = ExposureMonitorConfig()
+    """Exposure."""
+    risk_monitor: RiskMonitorConfig
+    """Risk."""
+    pnl_monitor: PnlMonitorConfig
+    """P&L."""
+    strategy_manager: StrategyManagerConfig
+    """Decisions."""
+    execution_manager: ExecutionManagerConfig = ExecutionManagerConfig()
+    """The tight loop."""
+    position_update_handler: PositionUpdateHandlerConfig = PositionUpdateHandlerConfig()
+    """Reconciliation."""
+    results_store: ResultsStoreConfig = ResultsStoreConfig()
+    """Results."""
+    live_trading_service: LiveTradingServiceConfig = LiveTradingServiceConfig()
+    """Live session."""
+
+
+class EventLoggingSettings(ConfigModel):
+    """How events are written."""
+
+    buffer_size: PositiveCount = 100
+    """Events held before a flush (domain section 8)."""
+    export_format: Literal["csv", "json", "jsonl", "parquet", "both"] = "csv"
+    """Format of exported events."""
+    async_logging: bool = False
+    """Write events from a thread of their own."""
+    compression: bool = False
+    """Compress rotated files."""
+
+
+class LogRetentionPolicy(ConfigModel):
+    """How long logs stay."""
+
+    retention_days: PositiveCount = 30
+    """Days a run directory is kept."""
+    max_file_size_mb: PositiveCount = 100
+    """Size at which a file rotates."""
+    compression_after_days: PositiveCount = 7
+    """Age at which a file is compressed."""
+
+
+class EventLoggerConfig(ConfigModel):
+    """The event logger."""
+
+    log_path: str = "logs"
+    """Directory of log trees."""
+    log_format: Literal["json"] = "json"
+    """Format of component logs."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """Least level that is written."""
+    event_categories: dict[str, bool] = Field(default_factory=dict)
+    """Event file stem to whether it is exported; files are always written."""
+    event_logging_settings: EventLoggingSettings = EventLoggingSettings()
+    """How events are written."""
+    log_retention_policy: LogRetentionPolicy = LogRetentionPolicy()
+    """How long logs stay."""
+    filters: tuple[str, ...] = ()
+    """Components whose records are dropped."""
+
+
+class HealthErrorSystemsConfig(ConfigModel):
+    """Health checks of a live session."""
+
+    health_check_interval: Seconds = 30.0
+    """Seconds."""
+    error_retention_days: PositiveCount = 7
+    """Days errors are kept."""
+    health_timeout: Seconds = 5.0
+    """Seconds."""
+
+
+class VenueUse(ConfigModel):
+    """How a mode uses one venue."""
+
+    venue_type: Literal["cex", "defi", "infrastructure", "wallet"]
+    """As in the venue's own file."""
+    enabled: bool = True
+    """Whether the mode uses it."""
+    instruments: tuple[KeyText, ...] = ()
+    """Position keys held there; each is subscribed."""
+    order_types: tuple[Literal["market", "limit"], ...] = ()
+    """How it trades there."""

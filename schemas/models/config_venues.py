@@ -1,0 +1,366 @@
+"""Configuration of venues, share classes and scenarios (domain section 10)."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from schemas.instruments import VenueKind
+from schemas.models.config_base import (
+    ConfigModel,
+    FaultKind,
+    ModeName,
+    Rule,
+    RuleFault,
+    ShareClassName,
+    broken_rules,
+    raise_broken_rules,
+)
+from schemas.operations import OperationType
+from schemas.units import Fraction, NonNegativeFloat, PositiveFloat
+
+SlippageBuckets = tuple[
+    Annotated[float, Field(ge=0.0, le=1_000.0)],
+    Annotated[float, Field(ge=0.0, le=1_000.0)],
+    Annotated[float, Field(ge=0.0, le=1_000.0)],
+]
+"""Slippage in basis points of an order whose notional is in the first, second or last bucket."""
+
+ON_CHAIN_OPERATIONS: Final = frozenset(
+    {
+        OperationType.SUPPLY,
+        OperationType.WITHDRAW,
+        OperationType.BORROW,
+        OperationType.REPAY,
+        OperationType.STAKE,
+        OperationType.UNSTAKE,
+        OperationType.SWAP,
+        OperationType.TRANSFER,
+    }
+)
+"""Operations that pay gas of their own (flash operations pay the gas of their atomic group)."""
+
+
+class GasItem(StrEnum):
+    """What gas is paid for, domain 4.6: the on-chain operations, whole atomic groups, and one-off set-up."""
+
+    SUPPLY = "supply"
+    WITHDRAW = "withdraw"
+    BORROW = "borrow"
+    REPAY = "repay"
+    STAKE = "stake"
+    UNSTAKE = "unstake"
+    SWAP = "swap"
+    TRANSFER = "transfer"
+    KING_UNWRAP = "king_unwrap"
+    ATOMIC_ENTRY = "atomic_entry"
+    ATOMIC_DELEVERAGE_ONE_SWAP = "atomic_deleverage_one_swap"
+    ATOMIC_DELEVERAGE_TWO_SWAPS = "atomic_deleverage_two_swaps"
+    APPROVAL = "approval"
+    SET_EMODE = "set_emode"
+
+
+class FeeSchedule(ConfigModel):
+    """Trading fees of one product, as fractions of notional. Negative is a rebate to makers."""
+
+    maker: Annotated[float, Field(ge=-0.01, le=0.05, allow_inf_nan=False)]
+    """Fee of an order that rested in the book."""
+    taker: Annotated[float, Field(ge=0.0, le=0.05, allow_inf_nan=False)]
+    """Fee of an order that took liquidity; market orders pay this one."""
+
+
+class VenueFees(ConfigModel):
+    """Fees by product (ruling 13)."""
+
+    spot: FeeSchedule | None = None
+    """Spot trades."""
+    perp: FeeSchedule | None = None
+    """Perpetuals."""
+
+
+class SlippageTable(ConfigModel):
+    """Slippage by pair and notional bucket (domain 4.6), in basis points of the mid price."""
+
+    bucket_bounds_usd: tuple[PositiveFloat, PositiveFloat]
+    """Upper notional of the first and the second bucket; above the second the last figure applies."""
+    spot: dict[str, SlippageBuckets] = Field(default_factory=dict)
+    """Spot pairs, spelt like BTCUSDT."""
+    perp: dict[str, SlippageBuckets] = Field(default_factory=dict)
+    """Perpetual pairs, spelt like BTCUSDT."""
+    swap: dict[str, SlippageBuckets] = Field(default_factory=dict)
+    """On-chain pairs, spelt like ETHweETH."""
+
+
+class RiskParameters(ConfigModel):
+    """Aave parameters of one collateral or of an e-mode category; fractions."""
+
+    ltv: Fraction
+    """Largest debt over collateral value at which borrowing is allowed."""
+    liquidation_threshold: Fraction
+    """Debt over collateral value at which a position may be liquidated."""
+    liquidation_bonus: Fraction
+    """Extra collateral a liquidator receives, per unit repaid."""
+
+
+class VenueConfig(ConfigModel):
+    """One venue: ``configs/venues/{venue}.yaml``. Absent blocks mean that the venue does not do that."""
+
+    venue: str
+    """Venue id of domain section 2; the name of the file."""
+    venue_type: VenueKind
+    """cex, defi, infrastructure or wallet."""
+    description: str = ""
+    """What it is."""
+    supported_operations: tuple[OperationType, ...]
+    """Operations that may be routed here."""
+    fees: VenueFees | None = None
+    """Trading fees by product."""
+    slippage_bps: SlippageTable | None = None
+    """Slippage by product, pair and bucket."""
+    gas_units: dict[GasItem, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
+    """Gas used by each on-chain item; cost in ETH = units x gwei x 1e-9."""
+    min_trade_size_usd: NonNegativeFloat | None = None
+    """Smallest order value."""
+    max_trade_size_usd: PositiveFloat | None = None
+    """Largest order value."""
+    max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] | None = None
+    """Largest notional over margin that the venue allows."""
+    collateral_factor: Fraction | None = None
+    """Share of a coin's value that counts as margin (domain 3.2)."""
+    liquidation_fee: Fraction | None = None
+    """Charged on the notional of a liquidated perpetual (ruling 21)."""
+    maintenance_margin_rate: Fraction | None = None
+    """In the liquidation price (ruling 21)."""
+    network: str | None = None
+    """Chain of an on-chain venue."""
+    reserves: dict[str, RiskParameters] = Field(default_factory=dict)
+    """Lending reserves by underlying token."""
+    emode: RiskParameters | None = None
+    """ETH-correlated e-mode category."""
+    close_factor: Fraction | None = None
+    """Share of the debt one liquidation may repay (ruling 22)."""
+    close_factor_full_below_health_factor: PositiveFloat | None = None
+    """Health factor at or below which the whole debt may be repaid (ruling 22)."""
+    flash_loan_fee_bps: NonNegativeFloat | None = None
+    """Fee of a flash loan, basis points of the loan."""
+    min_stake_amount: NonNegativeFloat | None = None
+    """ETH."""
+    unstaking_period_days: NonNegativeFloat | None = None
+    """Days from unstake to claim (ruling 10)."""
+    slippage_tolerance_bps: NonNegativeFloat | None = None
+    """Worst slippage an order accepts before it reverts."""
+    max_gas_limit: Annotated[int, Field(gt=0)] | None = None
+    """Gas limit of one transaction."""
+    deadline_seconds: Annotated[int, Field(gt=0)] | None = None
+    """Age at which a transaction is void."""
+    protocols: tuple[str, ...] = ()
+    """Protocols that an atomic middleware or an aggregator reaches."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> "VenueConfig":
+        """Refuse a venue that breaks a rule of its kind."""
+        raise_broken_rules("VenueConfig", broken_rules(self, VENUE_RULES))
+        return self
+
+
+def _cex_blocks(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that an exchange has all that a simulated fill and a margin call read."""
+    if venue.venue_type is not VenueKind.CEX:
+        return
+    for name in ("fees", "slippage_bps", "max_leverage", "collateral_factor", "liquidation_fee"):
+        if getattr(venue, name) is None:
+            message = f"an exchange needs {name}: without it neither fills nor margin can be computed"
+            yield RuleFault((name,), message, FaultKind.MISSING)
+
+
+def _product_blocks(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that a traded product has its fee schedule and its slippage."""
+    products = {OperationType.SPOT_TRADE: "spot", OperationType.PERP_TRADE: "perp"}
+    for operation, product in products.items():
+        if operation not in venue.supported_operations:
+            continue
+        if venue.fees is not None and getattr(venue.fees, product) is None:
+            yield RuleFault(("fees", product), f"{operation} is supported but has no fees", FaultKind.MISSING)
+        if venue.slippage_bps is not None and not getattr(venue.slippage_bps, product):
+            message = f"{operation} is supported but no pair has slippage"
+            yield RuleFault(("slippage_bps", product), message, FaultKind.MISSING)
+
+
+def _slippage_shape(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that buckets ascend and that a larger order never slips less."""
+    table = venue.slippage_bps
+    if table is None:
+        return
+    if table.bucket_bounds_usd[0] >= table.bucket_bounds_usd[1]:
+        yield RuleFault(("slippage_bps", "bucket_bounds_usd"), "bucket bounds must ascend")
+    for product, pairs in (("spot", table.spot), ("perp", table.perp), ("swap", table.swap)):
+        for pair, buckets in pairs.items():
+            if list(buckets) != sorted(buckets):
+                yield RuleFault(("slippage_bps", product, pair), "slippage must not fall as the notional grows")
+
+
+def _trade_sizes(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that the smallest trade is not above the largest."""
+    low, high = venue.min_trade_size_usd, venue.max_trade_size_usd
+    if low is not None and high is not None and low > high:
+        yield RuleFault(("min_trade_size_usd",), f"{low:g} is above max_trade_size_usd {high:g}")
+
+
+def _gas_of_operations(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that each on-chain operation has its gas; exchanges pay none (ruling 9)."""
+    if venue.venue_type is VenueKind.CEX:
+        return
+    for operation in venue.supported_operations:
+        if operation in ON_CHAIN_OPERATIONS and GasItem(operation.value) not in venue.gas_units:
+            yield RuleFault(("gas_units", operation.value), f"{operation} needs its gas units", FaultKind.MISSING)
+
+
+def _lending_blocks(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that a lending venue has reserves, and a borrowing one says how much a liquidation closes."""
+    if OperationType.SUPPLY in venue.supported_operations and not venue.reserves:
+        yield RuleFault(("reserves",), "supply needs the risk parameters of each reserve", FaultKind.MISSING)
+    if OperationType.BORROW in venue.supported_operations and venue.close_factor is None:
+        yield RuleFault(("close_factor",), "borrow needs the close factor of a liquidation", FaultKind.MISSING)
+
+
+def _reserve_order(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that LTV is below the liquidation threshold, and a liquidation at the threshold can pay its bonus."""
+    named: list[tuple[tuple[str, ...], RiskParameters]] = [
+        (("reserves", token), parameters) for token, parameters in venue.reserves.items()
+    ]
+    if venue.emode is not None:
+        named.append((("emode",), venue.emode))
+    for key, parameters in named:
+        threshold = parameters.liquidation_threshold
+        if parameters.ltv > threshold:
+            yield RuleFault((*key, "ltv"), f"{parameters.ltv:g} is above liquidation_threshold {threshold:g}")
+        if threshold * (1.0 + parameters.liquidation_bonus) > 1.0:
+            message = "liquidation_threshold x (1 + bonus) is above 1: the collateral could not pay the liquidator"
+            yield RuleFault((*key, "liquidation_bonus"), message)
+
+
+VENUE_RULES: Final[tuple[Rule[VenueConfig], ...]] = (
+    Rule(
+        ("venue_type", "fees", "slippage_bps", "max_leverage", "collateral_factor", "liquidation_fee"),
+        _cex_blocks,
+    ),
+    Rule(("supported_operations", "fees", "slippage_bps"), _product_blocks),
+    Rule(("slippage_bps",), _slippage_shape),
+    Rule(("min_trade_size_usd", "max_trade_size_usd"), _trade_sizes),
+    Rule(("venue_type", "supported_operations", "gas_units"), _gas_of_operations),
+    Rule(("supported_operations", "reserves", "close_factor"), _lending_blocks),
+    Rule(("reserves", "emode"), _reserve_order),
+)
+
+
+class ApyRange(ConfigModel):
+    """Target APY from min to max, fractions."""
+
+    min: NonNegativeFloat
+    """Lower end."""
+    max: NonNegativeFloat
+    """Upper end."""
+
+
+MODES_BY_SHARE_CLASS: Final[dict[ShareClassName, tuple[ModeName, ...]]] = {
+    "USDT": (
+        ModeName.PURE_LENDING_USDT,
+        ModeName.BTC_BASIS,
+        ModeName.ETH_BASIS,
+        ModeName.USDT_MARKET_NEUTRAL_NO_LEVERAGE,
+        ModeName.USDT_MARKET_NEUTRAL,
+        ModeName.ML_BTC_DIRECTIONAL_USDT_MARGIN,
+    ),
+    "ETH": (ModeName.PURE_LENDING_ETH, ModeName.ETH_STAKING_ONLY, ModeName.ETH_LEVERAGED),
+    "BTC": (ModeName.ML_BTC_DIRECTIONAL_BTC_MARGIN,),
+}
+"""Domain 3.1 (eth_basis is a USDT mode)."""
+
+
+class ShareClassConfig(ConfigModel):
+    """One share class: ``configs/share_classes/{class}.yaml``."""
+
+    share_class: ShareClassName
+    """Name of the class and of the file."""
+    type: Literal["stable", "directional"]
+    """Stable or directional."""
+    description: str
+    """What it is."""
+    quote_currency: Literal["USDT", "ETH", "BTC"]
+    """Currency its equity is quoted in."""
+    decimal_places: Annotated[int, Field(ge=0, le=18)]
+    """Decimals shown in reports; a backtest never rounds by it (ruling 9)."""
+    risk_level: Literal["low", "medium", "high"]
+    """For people."""
+    market_neutral: bool
+    """Modes hold no price risk."""
+    allows_hedging: bool
+    """Modes may hold perpetuals against spot."""
+    supported_strategies: tuple[ModeName, ...]
+    """Modes of this class."""
+    leverage_supported: bool
+    """Modes may lever."""
+    staking_supported: bool
+    """Modes may stake."""
+    basis_trading_supported: bool
+    """Modes may trade the basis."""
+    max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
+    """Largest gross exposure over equity."""
+    target_apy_range: ApyRange
+    """What the class aims at."""
+    max_drawdown: Fraction
+    """Risk limit of the class: the largest fall from a peak, a fraction."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> "ShareClassConfig":
+        """Refuse a class that lists a foreign mode or an empty range."""
+        raise_broken_rules("ShareClassConfig", broken_rules(self, SHARE_CLASS_RULES))
+        return self
+
+
+def _strategies_of_class(config: ShareClassConfig) -> Iterator[RuleFault]:
+    """Check that the list holds exactly the modes whose capital is this class."""
+    expected = set(MODES_BY_SHARE_CLASS[config.share_class])
+    key = ("supported_strategies",)
+    for foreign in sorted(set(config.supported_strategies) - expected):
+        yield RuleFault(key, f"{foreign} is not a mode of share class {config.share_class}: remove it")
+    for absent in sorted(expected - set(config.supported_strategies)):
+        yield RuleFault(key, f"{absent} is a mode of share class {config.share_class}: add it")
+
+
+def _apy_range(config: ShareClassConfig) -> Iterator[RuleFault]:
+    """Check that the range is not empty."""
+    if config.target_apy_range.min >= config.target_apy_range.max:
+        yield RuleFault(("target_apy_range", "min"), "min must be below max")
+
+
+SHARE_CLASS_RULES: Final[tuple[Rule[ShareClassConfig], ...]] = (
+    Rule(("share_class", "supported_strategies"), _strategies_of_class),
+    Rule(("target_apy_range",), _apy_range),
+)
+
+
+class ScenarioConfig(ConfigModel):
+    """Switches over a run: ``configs/scenarios/{name}.yaml``. The defaults are the run as configured."""
+
+    name: str = "base"
+    """Name of the scenario and of the file."""
+    description: str = ""
+    """What it is."""
+    fees: bool = True
+    """Charge venue fees."""
+    slippage: bool = True
+    """Fill away from mid."""
+    gas: bool = True
+    """Charge gas."""
+    gas_reserve: bool = True
+    """Leave gas money in the wallet on entry."""
+    rewards: bool = True
+    """Pay staking rewards."""
+    liquidation: bool = True
+    """Liquidate a position that breaches its threshold."""
+    decisions: Literal["strategy", "entry_only"] = "strategy"
+    """``entry_only``: entry_full on the first row whatever any signal says, hold on every later row (ruling 33)."""
+    allow_negative_balances: bool = False
+    """Let a balance go below zero instead of POS-004."""

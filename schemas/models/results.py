@@ -1,0 +1,113 @@
+"""What a run leaves behind: its summary and its manifest (architecture, sections 6 and 8).
+
+Numbers are finite; null says that one does not apply (no debt, no perpetuals, fewer than 30 days). Amounts are in the
+share class unless the name says usd; ratios are fractions of one.
+"""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from schemas.errors import ErrorCode
+from schemas.models.message import (
+    Count,
+    Flag,
+    InstantText,
+    Message,
+    NonNegativeNumber,
+    Number,
+    PositiveNumber,
+    Text,
+)
+from schemas.operations import DecisionType
+
+
+class RunStatus(StrEnum):
+    """State of a run's directory; ``crashed`` is found afterwards, on one that nobody closed."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CRASHED = "crashed"
+
+
+class RunSummary(Message):
+    """The numbers of one backtest: ``summary.json``, and the object of ``basis backtest --json``.
+
+    Signs: ``max_drawdown`` and ``total_fees`` are positive; P&L parts that cost are negative. ``apy_vs_target`` and
+    ``drawdown_vs_target`` are achieved minus target.
+    """
+
+    run_id: Text
+    correlation_id: Text
+    mode: Text
+    share_class: Text
+    data_set: Text
+    synthetic: Flag
+    scenarios: tuple[str, ...] = ()
+    seed: Count
+    start: InstantText
+    end: InstantText
+    steps: Count
+
+    initial_capital: PositiveNumber
+    final_equity: Number
+    total_pnl_share_class: Number
+    total_pnl_usd: Number
+    total_return: Number = Field(description="Time-weighted, flows removed")
+    annualized_return: Number | None = Field(description="On 365.25 days; null where it cannot be computed")
+    max_drawdown: NonNegativeNumber
+    sharpe_ratio: Number | None = Field(description="Daily returns; null below 30 days or without variance")
+    target_apy: Number | None = None
+    apy_vs_target: Number | None = None
+    target_max_drawdown: NonNegativeNumber | None = None
+    drawdown_vs_target: Number | None = None
+    pnl_attribution: dict[str, Number]
+    unexplained_pnl: Number
+
+    decisions: dict[DecisionType, Count]
+    orders: Count
+    operations_failed: Count
+    reconciliation_failures: Count
+    errors_by_code: dict[ErrorCode, Count] = Field(default_factory=dict)
+    total_fees: NonNegativeNumber
+    open_at_end: Flag = Field(description="Whether positions outside the share class's token are held at the end")
+
+    min_health_factor: NonNegativeNumber | None
+    max_ltv: NonNegativeNumber | None
+    min_margin_ratio: Number | None
+    max_abs_net_delta_fraction: NonNegativeNumber | None
+    liquidations: Count
+
+    event_counts: dict[str, Count]
+    warnings: tuple[str, ...] = ()
+    log_dir: Text | None
+    results_dir: Text | None
+    engine_seconds: NonNegativeNumber
+    records_seconds: NonNegativeNumber
+
+
+class Manifest(Message):
+    """What a run was made from and how it ended: ``manifest.json``, written at the start and sealed at the end."""
+
+    run_id: Text
+    correlation_id: Text
+    pid: Count
+    status: RunStatus
+    mode: Text
+    share_class: Text
+    scenarios: tuple[str, ...] = ()
+    data_set: Text
+    synthetic: Flag
+    start: InstantText | None = None
+    end: InstantText | None = None
+    initial_capital: PositiveNumber
+    seed: Count
+    config_digest: Text
+    data_digest: Text
+    code_version: Text
+    package_versions: dict[str, str]
+    created_at: InstantText
+    finished_at: InstantText | None = None
+    error_code: ErrorCode | None = None
+    error_message: str | None = None

@@ -1,0 +1,39 @@
+"""The market at one instant, as orders are priced and venues answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.errors import MissingPriceError
+
+
+@dataclass(frozen=True)
+class MarketSnapshot:
+    """Prices, indexes and gas known at ``timestamp`` (ISO-8601 UTC without offset).
+
+    spot_price, perp_mark: venue to USDT per base unit. liquidity_index, variable_borrow_index: underlying token to
+    the on-chain index. lst_oracle_ratio, lst_market_ratio: LST to ETH per LST. gas_unit_usd: USD per gas unit, 0
+    where the run charges none.
+    """
+
+    timestamp: str
+    eth_price: float
+    gas_unit_usd: float
+    base_asset: str | None = None
+    spot_price: Mapping[str, float] = field(default_factory=dict)
+    perp_mark: Mapping[str, float] = field(default_factory=dict)
+    liquidity_index: Mapping[str, float] = field(default_factory=dict)
+    variable_borrow_index: Mapping[str, float] = field(default_factory=dict)
+    lst_oracle_ratio: Mapping[str, float] = field(default_factory=dict)
+    lst_market_ratio: Mapping[str, float] = field(default_factory=dict)
+
+    def value_of(self, series: str, label: str) -> float:
+        """One value of a series; MissingPriceError (DATA-005) where the snapshot has none."""
+        values: Mapping[str, float] = getattr(self, series)
+        if label not in values:
+            raise MissingPriceError(
+                f"no {series} of {label} at {self.timestamp}; the mode must list it in data_requirements",
+                series=series,
+                label=label,
+                timestamp=self.timestamp,
+            )
+        return values[label]

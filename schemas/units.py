@@ -1,0 +1,94 @@
+"""Scalar aliases, physical constants and the one definition of an instant and of a column.
+
+Every number in the system is one of: a float64 column (nodes), a float (messages) or an integer of the lending
+contracts (``dataflow.maths.lending``). The conversions between them live here and nowhere else.
+"""
+
+from typing import Annotated, Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+Column = npt.NDArray[np.float64]
+"""A read-only float64 array of shape (rows,) or (rows, n)."""
+
+Instants = npt.NDArray[np.datetime64]
+"""UTC instants, dtype ``datetime64[s]``, strictly ascending."""
+
+INSTANT_DTYPE: Final = np.dtype("datetime64[s]")
+
+Ratio = Annotated[float, Field(ge=-10.0, le=1_000.0, allow_inf_nan=False)]
+"""A fraction of one (0.02 is 2 %)."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+"""A fraction of one between 0 and 1."""
+
+PositiveFloat = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+BPS: Final = 1e-4
+"""One basis point as a fraction."""
+
+SECONDS_PER_HOUR: Final = 3_600
+SECONDS_PER_DAY: Final = 86_400
+DAYS_PER_YEAR: Final = 365.25
+"""Annualisation of returns (domain ruling 24); Aave's own year is 365 days, see ``dataflow.maths.lending``."""
+
+NOT_APPLICABLE: Final = 999.0
+"""Stands in events for a ratio that does not exist: health factor without debt, margin ratio without perpetuals."""
+
+
+def frozen(values: npt.NDArray[np.float64]) -> Column:
+    """The same array marked read-only, so that no consumer of a node can change what another one reads.
+
+    >>> frozen(np.array([1.0])).flags.writeable
+    False
+    """
+    values.flags.writeable = False
+    return values
+
+
+def sum_columns(values: Column) -> Column:
+    """Sum over the second axis as a left fold of columns: the same bits for every number of rows.
+
+    Shape: (rows, n) -> (rows,). ``values.sum(axis=1)`` changes its order of summation with memory layout and row
+    count, which would break window invariance.
+
+    >>> sum_columns(np.array([[1.0, 2.0, 3.0], [0.5, 0.25, 0.125]])).tolist()
+    [6.0, 0.875]
+    """
+    total = values[:, 0].copy()
+    for position in range(1, values.shape[1]):
+        total += values[:, position]
+    return frozen(total)
+
+
+def running_sum(flows: Column, start: float | Column) -> Column:
+    """Balance after each flow, beginning with ``start`` before the first: exact across any split of the rows.
+
+    The carried balance goes into the first flow and the sum is sequential, so that two windows chained give the
+    same bits as one; ``start + cumsum(flows)`` does not.
+
+    Shape: flows (rows,) with start a float, or flows (rows, n) with start (n,).
+
+    >>> running_sum(np.array([1.0, 2.0]), 10.0).tolist()
+    [11.0, 13.0]
+    """
+    seeded = flows.copy()
+    seeded[0] += start
+    return frozen(np.add.accumulate(seeded, axis=0))
+
+
+def step_of(levels: Column) -> Column:
+    """Change of each row against the row before; 0 at the first row.
+
+    Shape: (rows,) or (rows, n), unchanged.
+
+    >>> step_of(np.array([1.0, 1.5, 1.25])).tolist()
+    [0.0, 0.5, -0.25]
+    """
+    change = np.zeros_like(levels)
+    np.subtract(levels[1:], levels[:-1], out=change[1:])
+    return frozen(change)
