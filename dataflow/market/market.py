@@ -1,0 +1,97 @@
+"""What a run reads from a data set: the request, the aligned columns and where they came from.
+
+No reader and no pandas here, so that every layer may name these types.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from schemas.units import Column, Instants
+
+MARKET_COLUMNS: Final = (
+    "spot_price",
+    "perp_mark",
+    "funding_rate",
+    "funding_settled",
+    "reference_price",
+    "eth_price",
+    "btc_price",
+    "liquidity_index",
+    "variable_borrow_index",
+    "lst_oracle_ratio",
+    "lst_market_ratio",
+    "gas_price_gwei",
+)
+"""Every column that a market can hold; `funding_settled` always comes with `funding_rate`."""
+
+MEAN_OF_OTHER_VENUES: Final = "mean_of_other_venues"
+"""Fill rule for a missing funding settlement: the mean of the requested venues that have one at that instant."""
+
+
+@dataclass(frozen=True)
+class MarketRequest:
+    """The columns a run needs, on which clock, for which assets and venues.
+
+    `venues` labels the second axis of `spot_price`, `perp_mark` and `funding_rate`; `supplied` that of
+    `liquidity_index`; `borrowed` that of `variable_borrow_index` (underlying tokens: USDT, WETH, weETH, wstETH).
+    `start` and `end` are both rows of the run; None means the first or last instant that the data covers.
+    `fill_rules` maps `column.venue` to `mean_of_other_venues` (funding) or the name of a venue (prices).
+    A gap of a column in `required_when_used` is NaN, counted and warned about, instead of an error: its reader must
+    refuse the NaN on the row that needs it (domain ruling 4).
+    """
+
+    columns: tuple[str, ...]
+    base_asset: str | None = None
+    venues: tuple[str, ...] = ()
+    supplied: tuple[str, ...] = ()
+    borrowed: tuple[str, ...] = ()
+    lst: str | None = None
+    fill_rules: Mapping[str, str] = field(default_factory=dict)
+    start: np.datetime64 | None = None
+    end: np.datetime64 | None = None
+    step_seconds: int = 3_600
+    look_back_rows: int = 0
+    required_when_used: tuple[str, ...] = ()
+
+
+class SeriesCoverage(NamedTuple):
+    """First and last instant (ISO-8601, UTC) and the number of rows of one series that was read."""
+
+    first: str
+    last: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the numbers came from.
+
+    `digest` is the SHA-256 over the names and bytes of the files read; `fills` counts filled rows by
+    `column.venue=rule` and clipped falls by `series.column=clipped`; `coverage` is per series read.
+    """
+
+    name: str
+    path: str
+    digest: str
+    synthetic: bool
+    fills: Mapping[str, int]
+    coverage: Mapping[str, SeriesCoverage]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Market:
+    """Aligned, validated, read-only market history.
+
+    `instants` has shape (rows,), look-back rows included; the run begins at row `first_row`. One-dimensional columns
+    have shape (rows,), two-dimensional ones (rows, n) with contiguous columns labelled by `axes`.
+    """
+
+    instants: Instants
+    first_row: int
+    columns: Mapping[str, Column]
+    axes: Mapping[str, tuple[str, ...]]
+    provenance: Provenance

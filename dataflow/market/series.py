@@ -1,0 +1,139 @@
+"""The catalogue of series: what a file of a given name holds, on which grid, and what its values must satisfy.
+
+Names, columns and units are those of the data README: `spot_ohlcv_binance_btcusdt_1h`, `funding_okx_ethusdt`, ...
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Column
+
+Seconds = npt.NDArray[np.int64]
+"""Whole seconds since 1970-01-01T00:00Z."""
+
+TIMESTAMP: Final = "timestamp"
+
+FUNDING_RATE_MAX: Final = 0.05
+"""Largest believable funding rate of one settlement; beyond it the unit is wrong (per cent for fraction)."""
+
+INTERVAL_SECONDS: Final[Mapping[str, int]] = {"5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400}
+"""Seconds of the interval at the end of a file name."""
+
+INTERVAL_NAMES: Final[Mapping[int, str]] = {seconds: name for name, seconds in INTERVAL_SECONDS.items()}
+
+
+class SeriesKind(StrEnum):
+    """What a series is; the kind fixes its columns and their rules."""
+
+    CANDLES = "candles"
+    FUNDING = "funding"
+    LENDING_INDEX = "lending_index"
+    LST_ORACLE = "lst_oracle"
+    LST_MARKET = "lst_market"
+    GAS = "gas"
+    OTHER = "other"
+
+
+class ValueRule(StrEnum):
+    """What every value of a column must satisfy."""
+
+    PRICE = "price"
+    """Finite and above zero."""
+    INDEX = "index"
+    """A price that never falls, rounding aside."""
+    FUNDING = "funding"
+    """Finite, at most `FUNDING_RATE_MAX` in size."""
+    NON_NEGATIVE = "non_negative"
+    """Finite and not below zero."""
+
+
+_OHLC: Final = dict.fromkeys(("open", "high", "low", "close"), ValueRule.PRICE)
+_INDEXES: Final = {"liquidity_index": ValueRule.INDEX, "variable_borrow_index": ValueRule.INDEX}
+
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], SeriesKind, Mapping[str, ValueRule]], ...]] = (
+    (re.compile(r"(spot|perp|dex)_(ohlcv|mark)_.+_(?P<interval>\d+[mhd])"), SeriesKind.CANDLES, _OHLC),
+    (re.compile(r"funding_.+"), SeriesKind.FUNDING, {"funding_rate": ValueRule.FUNDING}),
+    (re.compile(r"aave_v3_.+_rates_(?P<interval>\d+[mhd])"), SeriesKind.LENDING_INDEX, _INDEXES),
+    (
+        re.compile(r"lst_.+_oracle_(?P<interval>\d+[mhd])"),
+        SeriesKind.LST_ORACLE,
+        {"eth_per_lst": ValueRule.INDEX},
+    ),
+    (
+        re.compile(r"lst_.+_market_(?P<interval>\d+[mhd])"),
+        SeriesKind.LST_MARKET,
+        {"market_eth_per_lst_median24h": ValueRule.PRICE},
+    ),
+    (re.compile(r"gas_prices_(?P<interval>\d+[mhd])"), SeriesKind.GAS, {"gas_price_avg_gwei": ValueRule.NON_NEGATIVE}),
+)
+
+
+@dataclass(frozen=True)
+class SeriesSpec:
+    """Kind, value rules and grid of one series; `grid_seconds` is None where the grid is irregular."""
+
+    name: str
+    kind: SeriesKind
+    rules: Mapping[str, ValueRule]
+    grid_seconds: int | None
+
+
+def series_spec(name: str) -> SeriesSpec:
+    """Read kind, rules and grid from the name of a series (a file name without its suffix).
+
+    >>> series_spec("spot_ohlcv_binance_btcusdt_5m").grid_seconds
+    300
+    >>> series_spec("funding_okx_ethusdt").kind
+    <SeriesKind.FUNDING: 'funding'>
+    >>> series_spec("rewards_etherfi_eigen_weekly").grid_seconds is None
+    True
+    """
+    for pattern, kind, rules in _PATTERNS:
+        match = pattern.fullmatch(name)
+        if match is None:
+            continue
+        # A settlement falls on a full hour whatever the interval of the venue (8, 4 or 1 h).
+        grid = SECONDS_PER_HOUR if kind is SeriesKind.FUNDING else INTERVAL_SECONDS.get(match["interval"])
+        return SeriesSpec(name, kind, rules, grid)
+    return SeriesSpec(name, SeriesKind.OTHER, {}, SECONDS_PER_DAY if name.endswith("_1d") else None)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series as read: ascending instants, the requested columns, and the digest of its file."""
+
+    spec: SeriesSpec
+    path: Path
+    seconds: Seconds
+    values: Mapping[str, Column]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """The file name without its suffix."""
+        return self.spec.name
+
+
+def instant_text(seconds: int | np.int64) -> str:
+    """ISO-8601 UTC text of an instant.
+
+    >>> instant_text(1_715_472_000)
+    '2024-05-12T00:00:00Z'
+    """
+    return f"{np.datetime64(int(seconds), 's')}Z"
+
+
+def candle_series(product: str, venue: str, asset: str, step_seconds: int) -> str:
+    """Name of the candles of `asset` against USDT; `product` is spot or perp.
+
+    >>> candle_series("perp", "okx", "BTC", 3600)
+    'perp_ohlcv_okx_btcusdt_1h'
+    """
+    return f"{product}_ohlcv_{venue}_{asset.lower()}usdt_{INTERVAL_NAMES[step_seconds]}"
