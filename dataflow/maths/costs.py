@@ -1,0 +1,83 @@
+"""What a trade or a transaction costs: fees, slippage by size, gas.
+
+Strategy and simulated venue price with the same model, so that in a backtest the expected and the executed price are
+one number. Slippage moves the executed price away from the mid price; the fee is charged beside it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from schemas.units import BPS
+
+GWEI: Final = 1e-9
+"""ETH per gwei."""
+
+SLIPPAGE_BOUNDS_USD: Final = (50_000.0, 500_000.0)
+"""Notional up to which the first and the second slippage bucket hold; the third is above. [domain] 4.6."""
+
+Product = Literal["spot", "perp", "swap"]
+
+
+def slippage_fraction(notional_usd: float, bucket_bps: tuple[float, float, float]) -> float:
+    """Slippage of a market order of one size.
+
+    notional_usd: size at mid, USD, >= 0. bucket_bps: basis points up to 50k, up to 500k and above.
+    Returns a fraction of one, >= 0. Source: [domain] 4.6.
+
+    >>> [round(slippage_fraction(n, (5.0, 7.0, 13.0)), 6) for n in (50_000.0, 50_000.01, 1e6)]
+    [0.0005, 0.0007, 0.0013]
+    """
+    for bound, bps in zip(SLIPPAGE_BOUNDS_USD, bucket_bps[:2], strict=True):
+        if notional_usd <= bound:
+            return bps * BPS
+    return bucket_bps[2] * BPS
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Fees, slippage and gas of a run; a scenario switches each off by zero rates.
+
+    taker_fee: (product, venue) to fraction of notional. slippage_bps: (product, venue, pair) to the three buckets.
+    gas_units: operation to gas units. Sources: [domain] rulings 12 and 13, section 4.6.
+    """
+
+    taker_fee: Mapping[tuple[Product, str], float]
+    slippage_bps: Mapping[tuple[Product, str, str], tuple[float, float, float]]
+    gas_units: Mapping[str, float]
+    gas_charged: bool
+
+    @classmethod
+    def free(cls) -> "CostModel":
+        """A world without costs.
+
+        >>> CostModel.free().fee("spot", "binance")
+        0.0
+        """
+        return cls(taker_fee={}, slippage_bps={}, gas_units={}, gas_charged=False)
+
+    def fee(self, product: Product, venue: str) -> float:
+        """Taker fee as a fraction of notional; 0 where the run charges none."""
+        return self.taker_fee[product, venue] if self.taker_fee else 0.0
+
+    def slippage(self, product: Product, venue: str, pair: str, notional_usd: float) -> float:
+        """Slippage of one order as a fraction of its mid price; 0 where the run charges none."""
+        if not self.slippage_bps:
+            return 0.0
+        return slippage_fraction(notional_usd, self.slippage_bps[product, venue, pair])
+
+    def executed_price(
+        self, product: Product, venue: str, pair: str, *, direction: int, mid_price: float, amount: float
+    ) -> float:
+        """Price a market order fills at: mid moved against the taker.
+
+        direction: +1 buys, -1 sells. mid_price: quote per base. amount: base units, > 0.
+
+        >>> CostModel.free().executed_price("spot", "binance", "BTCUSDT", direction=1, mid_price=100.0, amount=2.0)
+        100.0
+        """
+        return mid_price * (1.0 + direction * self.slippage(product, venue, pair, amount * mid_price))
+
+    def gas_usd(self, operation: str, gas_unit_usd: float) -> float:
+        """Gas of one operation in USD; 0 where the run charges none."""
+        return self.gas_units[operation] * gas_unit_usd if self.gas_charged else 0.0

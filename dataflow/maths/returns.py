@@ -1,0 +1,67 @@
+"""Statistics of an equity curve: total and annualised return, drawdown, Sharpe ratio. [domain] ruling 24."""
+
+import numpy as np
+
+from schemas.units import DAYS_PER_YEAR, SECONDS_PER_DAY, Column, Instants
+
+_SHARPE_DAYS_MIN = 30
+_DAYS_PER_SHARPE_YEAR = 365.0
+
+
+def annualised_return(total_return: float, days: float) -> float | None:
+    """Compound yearly return of a total return earned over a span.
+
+        (1 + total) ** (365.25 / days) - 1
+
+    total_return: fraction, > -1. None for an empty span or a loss of everything.
+
+    >>> round(annualised_return(0.05, 365.25), 6)
+    0.05
+    """
+    if days <= 0.0 or total_return <= -1.0:
+        return None
+    grown = float((1.0 + total_return) ** (DAYS_PER_YEAR / days) - 1.0)
+    return grown if np.isfinite(grown) else None
+
+
+def max_drawdown(equity: Column) -> float:
+    """Deepest fall from a peak, as a positive fraction of the peak.
+
+    equity: (rows,), share class, after trading.
+
+    >>> max_drawdown(np.array([100.0, 120.0, 90.0, 130.0]))
+    0.25
+    """
+    peaks = np.maximum.accumulate(equity)
+    return float(np.max(1.0 - equity / peaks))
+
+
+def daily_returns(instants: Instants, equity: Column) -> Column:
+    """Simple returns between consecutive 00:00 UTC rows.
+
+    instants, equity: (rows,). Returns (days - 1,).
+
+    >>> instants = np.array(["2024-01-01T00", "2024-01-01T12", "2024-01-02T00"], dtype="datetime64[s]")
+    >>> daily_returns(instants, np.array([100.0, 50.0, 101.0])).round(6).tolist()
+    [0.01]
+    """
+    midnights = equity[instants.astype(np.int64) % SECONDS_PER_DAY == 0]
+    daily: Column = midnights[1:] / midnights[:-1] - 1.0
+    return daily
+
+
+def sharpe_ratio(instants: Instants, equity: Column) -> float | None:
+    """Mean over standard deviation of daily returns, times the square root of 365; risk-free rate 0.
+
+    None with fewer than 30 daily returns or no deviation.
+
+    >>> sharpe_ratio(np.arange(3).astype("datetime64[D]").astype("datetime64[s]"), np.array([1.0, 1.1, 1.2])) is None
+    True
+    """
+    returns = daily_returns(instants, equity)
+    if len(returns) < _SHARPE_DAYS_MIN:
+        return None
+    deviation = float(returns.std(ddof=1))
+    if deviation == 0.0:
+        return None
+    return float(returns.mean()) / deviation * float(np.sqrt(_DAYS_PER_SHARPE_YEAR))

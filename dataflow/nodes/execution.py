@@ -1,0 +1,386 @@
+"""Execution: from one order of a decision to the balances after it, one node a step, run once an operation.
+
+orders -> intent -> quote -> expected deltas -> order -> handshake -> settlements -> holdings after, and reconciliation
+of what the venue says against what was expected. The venue port is an input; nothing else here has an effect.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hamilton.function_modifiers import tag
+
+from dataflow.maths import deltas as calculators
+from dataflow.maths.costs import CostModel
+from dataflow.maths.deltas import Deltas
+from dataflow.maths.lending import borrow_index, supply_index
+from dataflow.maths.perps import average_entry, realised_pnl
+from schemas.decisions import DecisionRule
+from schemas.errors import ExpectedDeltaError, HandshakeInvalidError, JsonScalar, PositionMismatchError
+from schemas.holdings import Holdings
+from schemas.instruments import PositionKey, PositionType, cex_key, wallet_key
+from schemas.intents import OrderIntent
+from schemas.models.handshake import ExecutionHandshake
+from schemas.models.orders import Order
+from schemas.operations import DeltaType, ExecutionMode, ExecutionStatus, OperationType
+from schemas.port import OrderPort
+from schemas.snapshot import MarketSnapshot
+from schemas.units import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What an order is expected to be done at.
+
+    factor: scaled units per underlying (lending), LST per ETH (staking), target per source (swap), USDT per base
+    (spot), 1 elsewhere. executed_price, mid_price: USDT per base of a trade, else None.
+    """
+
+    factor: float
+    executed_price: float | None
+    mid_price: float | None
+    details: Mapping[str, JsonScalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Changes that follow an operation without being ordered: realised profit, fee."""
+
+    delta_type: DeltaType
+    deltas: Deltas
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One key whose actual change is not the expected one."""
+
+    position_key: str
+    expected: float
+    actual: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Expected against actual changes of one operation, per key."""
+
+    expected_count: int
+    actual_count: int
+    mismatches: tuple[Mismatch, ...]
+
+    @property
+    def success(self) -> bool:
+        """Whether every key changed as expected."""
+        return not self.mismatches
+
+
+@tag(stage="orders")
+def decision_rule(decision: Column, rules: tuple[DecisionRule, ...]) -> DecisionRule:
+    """The rule that the decision's row names.
+
+    decision: (1,), the code of the row; > 0.
+    """
+    return next(rule for rule in rules if rule.code == decision[0])
+
+
+@tag(stage="orders")
+def intent(orders: list[OrderIntent], sequence: int) -> OrderIntent:
+    """The order of the decision whose turn it is; ``sequence`` counts from 0."""
+    return orders[sequence]
+
+
+def _trade_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
+    assert intent.pair is not None
+    assert intent.side is not None
+    is_spot = intent.operation is OperationType.SPOT_TRADE
+    mid = snapshot.value_of("spot_price" if is_spot else "perp_mark", intent.venue)
+    price = costs.executed_price(
+        "spot" if is_spot else "perp",
+        intent.venue,
+        intent.pair,
+        direction=intent.side.direction,
+        mid_price=mid,
+        amount=intent.amount,
+    )
+    return Quote(price, price, mid, {"mid_price": mid, "expected_price": price})
+
+
+def _lending_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
+    if intent.operation in (OperationType.SUPPLY, OperationType.WITHDRAW):
+        token = intent.source_token if intent.operation is OperationType.SUPPLY else intent.target_token
+        index = snapshot.value_of("liquidity_index", token)
+        details = {"aave_supply_index": supply_index(index), "aave_liquidity_index": index}
+        return Quote(supply_index(index), None, None, details)
+    token = intent.target_token if intent.operation is OperationType.BORROW else intent.source_token
+    index = snapshot.value_of("variable_borrow_index", token)
+    details = {"aave_borrow_index": borrow_index(index), "aave_variable_borrow_index": index}
+    return Quote(borrow_index(index), None, None, details)
+
+
+def _staking_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
+    lst = intent.target_token if intent.operation is OperationType.STAKE else intent.source_token
+    ratio = snapshot.value_of("lst_oracle_ratio", lst)
+    return Quote(1.0 / ratio, None, None, {"lst_oracle_ratio": ratio, "conversion_rate": 1.0 / ratio})
+
+
+def _swap_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
+    ratio = snapshot.value_of("lst_market_ratio", intent.source_token)
+    pair = f"{intent.source_token}{intent.target_token}"
+    slippage = costs.slippage("swap", intent.venue, pair, intent.amount * ratio * snapshot.eth_price)
+    return Quote(ratio * (1.0 - slippage), None, None, {"lst_market_ratio": ratio})
+
+
+def _plain_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
+    return Quote(1.0, None, None, {})
+
+
+_QUOTES: Final[Mapping[OperationType, Callable[[OrderIntent, MarketSnapshot, CostModel], Quote]]] = {
+    OperationType.SPOT_TRADE: _trade_quote,
+    OperationType.PERP_TRADE: _trade_quote,
+    OperationType.SUPPLY: _lending_quote,
+    OperationType.WITHDRAW: _lending_quote,
+    OperationType.BORROW: _lending_quote,
+    OperationType.REPAY: _lending_quote,
+    OperationType.STAKE: _staking_quote,
+    OperationType.UNSTAKE: _staking_quote,
+    OperationType.SWAP: _swap_quote,
+    OperationType.TRANSFER: _plain_quote,
+    OperationType.FLASH_BORROW: _plain_quote,
+    OperationType.FLASH_REPAY: _plain_quote,
+}
+
+
+@tag(stage="deltas")
+def quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
+    """What the order is expected to be done at: price with slippage, index, conversion rate.
+
+    Errors: MissingPriceError (DATA-005) where the snapshot lacks the price.
+    Source: [domain] 4.6 and 5.2.
+    """
+    return _QUOTES[intent.operation](intent, snapshot, costs)
+
+
+def _trade_deltas(intent: OrderIntent, factor: float, held: calculators.Held) -> Deltas:
+    assert intent.pair is not None
+    assert intent.side is not None
+    base = intent.pair.removesuffix("USDT")
+    if intent.operation is OperationType.SPOT_TRADE:
+        return calculators.spot_trade_deltas(intent.venue, base, intent.side.direction, intent.amount, factor)
+    return calculators.perp_trade_deltas(intent.venue, base, intent.side.direction, intent.amount)
+
+
+_CALCULATORS: Final[Mapping[OperationType, Callable[[OrderIntent, float, calculators.Held], Deltas]]] = {
+    OperationType.SPOT_TRADE: _trade_deltas,
+    OperationType.PERP_TRADE: _trade_deltas,
+    OperationType.SUPPLY: lambda i, f, held: calculators.supply_deltas(i.source_token, i.amount, f, held),
+    OperationType.WITHDRAW: lambda i, f, held: calculators.withdraw_deltas(
+        i.target_token, i.amount, f, held, closes_all=i.closes_all
+    ),
+    OperationType.BORROW: lambda i, f, _: calculators.borrow_deltas(i.target_token, i.amount, f),
+    OperationType.REPAY: lambda i, f, held: calculators.repay_deltas(
+        i.source_token, i.amount, f, held, closes_all=i.closes_all
+    ),
+    OperationType.STAKE: lambda i, f, held: calculators.stake_deltas(i.target_token, i.amount, f, held),
+    OperationType.UNSTAKE: lambda i, f, _: calculators.unstake_deltas(i.source_token, i.amount, f),
+    OperationType.SWAP: lambda i, f, held: calculators.swap_deltas(i.source_token, i.target_token, i.amount, f, held),
+    OperationType.TRANSFER: lambda i, _, held: calculators.transfer_deltas(
+        i.source_venue, i.target_venue, i.source_token, i.amount, held
+    ),
+    OperationType.FLASH_BORROW: lambda i, _, __: calculators.flash_borrow_deltas(i.target_token, i.amount),
+    OperationType.FLASH_REPAY: lambda i, _, held: calculators.flash_repay_deltas(
+        i.source_token, i.amount, i.flash_fee_bps, held
+    ),
+}
+
+
+@tag(stage="deltas")
+def expected_deltas(intent: OrderIntent, quote: Quote, holdings: Holdings) -> Deltas:
+    """Changes that the order is to cause, (key, change) pairs gross of fees, in the unit of each key.
+
+    Errors: ExpectedDeltaError (STRAT-002) where a balance that the operation needs is not held.
+    Source: [domain] 5.2.
+    """
+    try:
+        changes = _CALCULATORS[intent.operation](intent, quote.factor, holdings.units)
+    except KeyError as error:
+        raise ExpectedDeltaError(
+            f"{intent.operation.value} of {intent.amount!r} {intent.source_token} needs balance {error.args[0]!r}, "
+            "which the mode does not subscribe",
+            operation=intent.operation.value,
+            position_key=str(error.args[0]),
+        ) from error
+    return calculators.snapped(changes, holdings.units)
+
+
+@tag(stage="orders")
+def order(
+    intent: OrderIntent,
+    quote: Quote,
+    expected_deltas: Deltas,
+    operation_id: str,
+    timestamp_group: str,
+    mode: str,
+) -> Order:
+    """The complete, validated order: the intent with its price and expected deltas.
+
+    Errors: Pydantic's ValidationError on a broken rule, which the executor raises as EXEC-004.
+    Source: [domain] 5.1.
+    """
+    group = intent.atomic_group
+    return Order(
+        operation_id=operation_id,
+        operation=intent.operation,
+        venue=intent.venue,
+        amount=intent.amount,
+        source_venue=intent.source_venue,
+        target_venue=intent.target_venue,
+        source_token=intent.source_token,
+        target_token=intent.target_token,
+        expected_deltas=[
+            {"position_key": key, "delta_amount": change, "operation_type": intent.operation}
+            for key, change in expected_deltas
+        ],
+        operation_details=dict(quote.details),
+        pair=intent.pair,
+        side=intent.side,
+        price=quote.executed_price,
+        execution_mode=ExecutionMode.SEQUENTIAL if group is None else ExecutionMode.ATOMIC,
+        atomic_group_id=group,
+        sequence_in_group=intent.sequence_in_group,
+        timestamp_group=timestamp_group,
+        strategy_intent=intent.strategy_intent,
+        strategy_id=mode,
+    )
+
+
+@tag(stage="handshakes")
+def execution_handshake(order: Order, venue_port: OrderPort) -> ExecutionHandshake:
+    """The venue's answer.
+
+    Errors: RoutingError (VEN-001), InterfaceNotFoundError (VEN-004); HandshakeInvalidError (EXEC-008) where the
+    answer is about another operation.
+    Source: [domain] 5.3.
+    """
+    handshake = venue_port.execute(order)
+    if handshake.operation_id != order.operation_id:
+        raise HandshakeInvalidError(
+            f"the venue answered about {handshake.operation_id}, not {order.operation_id}; the fill is unknown",
+            operation_id=order.operation_id,
+            venue=order.venue,
+        )
+    return handshake
+
+
+@tag(stage="handshakes")
+def settlements(order: Order, execution_handshake: ExecutionHandshake, holdings: Holdings) -> tuple[Settlement, ...]:
+    """What follows the fill: profit realised on a perpetual, credited in USDT, and the fee.
+
+    Source: [domain] 4.2 and 5.4.
+    """
+    if execution_handshake.status is not ExecutionStatus.CONFIRMED:
+        return ()
+    following: list[Settlement] = []
+    after = holdings.applied(execution_handshake.actual_deltas.items())
+    if order.operation is OperationType.PERP_TRADE:
+        (key, change), *_ = execution_handshake.actual_deltas.items()
+        fill = _executed_price(execution_handshake)
+        realised = realised_pnl(holdings.units[key], holdings.entry_price[key], change, fill)
+        if realised != 0.0:
+            credited: Deltas = ((cex_key(order.venue, "USDT"), realised),)
+            following.append(Settlement(DeltaType.REALIZED_PNL, credited))
+            after = after.applied(credited)
+    if execution_handshake.fee_amount > 0.0:
+        charged = calculators.snapped(_fee_deltas(order, execution_handshake, after), after.units)
+        following.append(Settlement(DeltaType.FEE, charged))
+    return tuple(following)
+
+
+def _executed_price(handshake: ExecutionHandshake) -> float:
+    price = handshake.execution_details.get("executed_price")
+    if not isinstance(price, int | float):
+        raise HandshakeInvalidError(
+            "a confirmed trade gives no executed_price", operation_id=handshake.operation_id, field="executed_price"
+        )
+    return float(price)
+
+
+def _fee_deltas(order: Order, handshake: ExecutionHandshake, after: Holdings) -> Deltas:
+    """The fee on the balance that pays it: the venue's USDT for a trade, the wallet for gas."""
+    fee = handshake.fee_amount
+    if order.is_cex_trade():
+        return ((cex_key(order.venue, handshake.fee_currency), -fee),)
+    if handshake.fee_currency != "ETH":
+        return ((wallet_key(handshake.fee_currency), -fee),)
+    return calculators.wallet_debit("ETH", fee, after.units)
+
+
+@tag(stage="handshakes")
+def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
+    """What the operation cost: fee, gas and slippage against the mid price. USD, >= 0.
+
+    Source: [domain] ruling 23.
+    """
+    handshake = execution_handshake
+    if handshake.status is not ExecutionStatus.CONFIRMED:
+        return 0.0
+    fee = handshake.fee_amount * (snapshot.eth_price if handshake.fee_currency == "ETH" else 1.0)
+    mid = handshake.execution_details.get("mid_price")
+    if not order.is_cex_trade() or not isinstance(mid, int | float):
+        return fee
+    executed = handshake.execution_details.get("executed_amount", order.amount)
+    assert isinstance(executed, int | float)
+    return fee + abs(float(executed)) * abs(_executed_price(handshake) - float(mid))
+
+
+@tag(stage="reconciliation")
+def reconciliation(
+    order: Order, execution_handshake: ExecutionHandshake, reconciliation_tolerance: float
+) -> Reconciliation:
+    """Actual against expected changes, per key; a partial fill is compared with its share of the expectation.
+
+    reconciliation_tolerance: relative to the expected change of the key.
+    Source: [domain] 5.4, 5.6 and ruling 29.
+    """
+    actual = execution_handshake.actual_deltas
+    if execution_handshake.status is not ExecutionStatus.CONFIRMED:
+        return Reconciliation(len(order.expected_deltas), len(actual), ())
+    executed = execution_handshake.execution_details.get("executed_amount", order.amount)
+    assert isinstance(executed, int | float)
+    filled = float(executed) / order.amount
+    expected = {delta.position_key: delta.delta_amount * filled for delta in order.expected_deltas}
+    mismatches = tuple(
+        Mismatch(key, expected.get(key, 0.0), actual.get(key, 0.0))
+        for key in (*expected, *(key for key in actual if key not in expected))
+        if abs(actual.get(key, 0.0) - expected.get(key, 0.0)) > reconciliation_tolerance * abs(expected.get(key, 0.0))
+    )
+    return Reconciliation(len(expected), len(actual), mismatches)
+
+
+@tag(stage="reconciliation")
+def holdings_after(
+    order: Order,
+    execution_handshake: ExecutionHandshake,
+    settlements: tuple[Settlement, ...],
+    reconciliation: Reconciliation,
+    holdings: Holdings,
+) -> Holdings:
+    """Balances and entry prices once fill, realised profit and fee are applied.
+
+    Errors: PositionMismatchError (EXEC-007) where the changes are not those expected: nothing heals itself.
+    Source: [domain] 5.6.
+    """
+    if not reconciliation.success:
+        first = reconciliation.mismatches[0]
+        raise PositionMismatchError(
+            f"{order.operation.value} changed {first.position_key} by {first.actual!r}, expected {first.expected!r}; "
+            f"{len(reconciliation.mismatches)} key(s) differ",
+            operation_id=order.operation_id,
+            position_key=first.position_key,
+        )
+    after = holdings.applied(execution_handshake.actual_deltas.items())
+    for key, change in execution_handshake.actual_deltas.items():
+        if PositionKey.parse(key).position_type is PositionType.PERP:
+            fill = _executed_price(execution_handshake)
+            after = after.entered(key, average_entry(holdings.units[key], holdings.entry_price[key], change, fill))
+    for settlement in settlements:
+        after = after.applied(settlement.deltas)
+    return after

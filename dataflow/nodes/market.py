@@ -1,0 +1,297 @@
+"""Market stage: what the prices, indexes and rates of the run imply, before any position is looked at.
+
+Every node here depends on market columns and parameters alone, so the engine computes it once a run and slices it.
+"""
+
+import numpy as np
+from hamilton.function_modifiers import config, tag
+
+from dataflow.maths.costs import GWEI, CostModel
+from schemas.units import Column, frozen, step_of, sum_columns
+
+
+@tag(stage="market", unit="usd")
+@config.when(share_class="USDT")
+def usd_per_share_class__usdt(eth_price: Column) -> Column:
+    """Price of one share-class unit: a USDT is a USD.
+
+    Shape:  (rows,).
+    Units:  USD per USDT.
+    Source: [domain] heading, USDT = 1 USD.
+
+    >>> usd_per_share_class__usdt(np.array([3_000.0])).tolist()
+    [1.0]
+    """
+    return frozen(np.ones_like(eth_price))
+
+
+@tag(stage="market", unit="usd")
+@config.when(share_class="ETH")
+def usd_per_share_class__eth(eth_price: Column) -> Column:
+    """Price of one share-class unit: Binance spot ETH.
+
+    Shape:  (rows,).
+    Units:  USD per ETH.
+    Source: [domain] ruling 1.
+
+    >>> usd_per_share_class__eth(np.array([3_000.0])).tolist()
+    [3000.0]
+    """
+    return eth_price
+
+
+@tag(stage="market", unit="usd")
+@config.when(delta_asset="USDT")
+def delta_price_usd__usdt(eth_price: Column) -> Column:
+    """Price of the tracked asset; USDT carries no price risk, so 0.
+
+    Shape:  (rows,).
+    Units:  USD per unit of delta.
+    Source: [domain] 4.2, USDT contributes 0.
+
+    >>> delta_price_usd__usdt(np.array([3_000.0])).tolist()
+    [0.0]
+    """
+    return frozen(np.zeros_like(eth_price))
+
+
+@tag(stage="market", unit="usd")
+@config.when(delta_asset="ETH")
+def delta_price_usd__eth(eth_price: Column) -> Column:
+    """Price of the tracked asset: Binance spot ETH.
+
+    Shape:  (rows,).
+    Units:  USD per ETH.
+    Source: [domain] ruling 1.
+
+    >>> delta_price_usd__eth(np.array([3_000.0])).tolist()
+    [3000.0]
+    """
+    return eth_price
+
+
+@tag(stage="market", unit="usd")
+@config.when(delta_asset="BTC")
+def delta_price_usd__btc(reference_price: Column) -> Column:
+    """Price of the tracked asset: Binance spot BTC.
+
+    Shape:  (rows,).
+    Units:  USD per BTC.
+    Source: [domain] ruling 1.
+
+    >>> delta_price_usd__btc(np.array([60_000.0])).tolist()
+    [60000.0]
+    """
+    return reference_price
+
+
+def _token_price(token: str, eth_price: Column) -> Column:
+    """Price in USD of a token that wallets and lending pools of the modes hold."""
+    return np.ones_like(eth_price) if token == "USDT" else eth_price
+
+
+def _stacked(columns: list[Column]) -> Column:
+    """Columns side by side, each contiguous."""
+    return frozen(np.asfortranarray(np.stack(columns, axis=1)))
+
+
+@tag(stage="market", unit="usd_per_token", axis="wallet_tokens")
+def wallet_price_usd(wallet_tokens: tuple[str, ...], eth_price: Column) -> Column:
+    """Price of each token the wallet may hold: USDT at 1, ETH and WETH at Binance spot.
+
+    Shape:  (rows, wallet tokens).
+    Units:  USD per token.
+    Source: [domain] rulings 1 and 7.
+
+    >>> wallet_price_usd(("USDT", "WETH"), np.array([3_000.0])).tolist()
+    [[1.0, 3000.0]]
+    """
+    return _stacked([_token_price(token, eth_price) for token in wallet_tokens])
+
+
+@tag(stage="market", unit="usd_per_token", axis="supplied_tokens")
+def supplied_price_usd(supplied_tokens: tuple[str, ...], eth_price: Column) -> Column:
+    """Price of the underlying of each supplied reserve.
+
+    Shape:  (rows, supplied tokens).
+    Units:  USD per underlying token.
+    Source: [domain] ruling 1.
+
+    >>> supplied_price_usd(("USDT",), np.array([3_000.0])).tolist()
+    [[1.0]]
+    """
+    return _stacked([_token_price(token, eth_price) for token in supplied_tokens])
+
+
+@tag(stage="market", unit="underlying_per_scaled_unit", axis="supplied_tokens")
+def liquidity_index_step(liquidity_index: Column) -> Column:
+    """Growth of the supply index since the row before.
+
+    Shape:  (rows, supplied tokens).
+    Units:  underlying per scaled unit.
+    Sign:   >= 0, the index never falls.
+    Source: [domain] 4.1.
+
+    >>> liquidity_index_step(np.array([[1.0], [1.25]])).tolist()
+    [[0.0], [0.25]]
+    """
+    return step_of(liquidity_index)
+
+
+@tag(stage="market", unit="usd_per_base")
+def reference_price_step(reference_price: Column) -> Column:
+    """Change of the reference price (Binance spot) since the row before.
+
+    Shape:  (rows,).
+    Units:  USD per base unit.
+    Source: [domain] ruling 23.
+
+    >>> reference_price_step(np.array([100.0, 90.0])).tolist()
+    [0.0, -10.0]
+    """
+    return step_of(reference_price)
+
+
+@tag(stage="market", unit="usd_per_base", axis="venues")
+def spot_premium_step(spot_price: Column, reference_price: Column) -> Column:
+    """Change of each venue's spot price over the reference price since the row before.
+
+    Shape:  (rows, venues).
+    Units:  USD per base unit.
+    Sign:   > 0 where the venue became dearer than the reference.
+    Source: [domain] ruling 23.
+
+    >>> spot_premium_step(np.array([[100.0], [103.0]]), np.array([100.0, 101.0])).tolist()
+    [[0.0], [2.0]]
+    """
+    return step_of(spot_price - reference_price[:, None])
+
+
+@tag(stage="market", unit="usd_per_base", axis="venues")
+def perp_premium_step(perp_mark: Column, reference_price: Column) -> Column:
+    """Change of the basis, perpetual less reference spot, since the row before.
+
+    Shape:  (rows, venues).
+    Units:  USD per base unit.
+    Sign:   > 0 where the perpetual became dearer; a short loses it.
+    Source: [domain] ruling 23.
+
+    >>> perp_premium_step(np.array([[100.0], [103.0]]), np.array([100.0, 101.0])).tolist()
+    [[0.0], [2.0]]
+    """
+    return step_of(perp_mark - reference_price[:, None])
+
+
+@tag(stage="market", unit="usd_per_gas_unit")
+def gas_unit_usd(gas_price_gwei: Column, eth_price: Column, costs: CostModel) -> Column:
+    """Cost of one unit of gas; 0 where the run charges no gas.
+
+    Shape:  (rows,).
+    Units:  USD per gas unit = gwei x 1e-9 x USD per ETH.
+    Source: [domain] 4.6.
+
+    >>> gas_unit_usd(np.array([10.0]), np.array([3_000.0]), CostModel.free()).tolist()
+    [0.0]
+    """
+    if not costs.gas_charged:
+        return frozen(np.zeros_like(eth_price))
+    return frozen(gas_price_gwei * GWEI * eth_price)
+
+
+@tag(stage="market", unit="usd")
+def entry_gas_usd(gas_unit_usd: Column, entry_gas_units: float) -> Column:
+    """Gas of one full entry at the row's price.
+
+    Shape:  (rows,).
+    Units:  USD.
+    Source: [domain] ruling 12.
+
+    >>> entry_gas_usd(np.array([1e-5]), 300_000.0).round(6).tolist()
+    [3.0]
+    """
+    return frozen(gas_unit_usd * entry_gas_units)
+
+
+@tag(stage="market", unit="usd")
+def gas_reserve_usd(
+    gas_unit_usd: Column, entry_gas_units: float, exit_gas_units: float, gas_reserve_multiple: float
+) -> Column:
+    """What an entry leaves in the wallet for later gas.
+
+        reserve = multiple x (gas of one entry + gas of one full exit)
+
+    Shape:  (rows,).
+    Units:  USD.
+    Source: [domain] ruling 12.
+
+    >>> gas_reserve_usd(np.array([1e-5]), 300_000.0, 200_000.0, 3.0).round(6).tolist()
+    [15.0]
+    """
+    return frozen(gas_unit_usd * ((entry_gas_units + exit_gas_units) * gas_reserve_multiple))
+
+
+@tag(stage="market", unit="flag")
+def funding_settles(funding_settled: Column) -> Column:
+    """1 on rows where at least one venue settles funding, else 0.
+
+    Shape:  (rows,).
+    Source: [domain] ruling 5.
+
+    >>> funding_settles(np.array([[0.0, 0.0], [1.0, 0.0]])).tolist()
+    [0.0, 1.0]
+    """
+    return frozen(np.minimum(sum_columns(funding_settled), 1.0))
+
+
+@tag(stage="market", unit="fraction_per_settlement")
+def funding_rate_weighted(funding_rate: Column, hedge_allocation: Column) -> Column:
+    """Settled funding rate of the book: venues weighted by their allocation.
+
+    Shape:  (rows,); 0 on rows without a settlement.
+    Units:  fraction of notional per settlement.
+    Sign:   > 0 is received by shorts.
+    Source: [domain] ruling 15.
+
+    >>> funding_rate_weighted(np.array([[0.0001, 0.0003]]), np.array([0.5, 0.5])).round(6).tolist()
+    [0.0002]
+    """
+    return sum_columns(funding_rate * hedge_allocation)
+
+
+@tag(stage="market", unit="fraction_per_settlement", look_back_hours="72")
+def funding_trailing_mean(
+    funding_rate_weighted: Column, funding_settles: Column, funding_mean_settlements: int
+) -> Column:
+    """Mean of the last settlements known at each row, held until the next; 0 until that many are known.
+
+    Shape:  (rows,).
+    Units:  fraction of notional per settlement.
+    Source: [domain] ruling 15, three settlements.
+
+    >>> rate, settles = np.array([0.1, 0.0, 0.2, 0.6, 0.0]), np.array([1.0, 0.0, 1.0, 1.0, 0.0])
+    >>> funding_trailing_mean(rate, settles, 3).round(6).tolist()
+    [0.0, 0.0, 0.0, 0.3, 0.3]
+    """
+    settlement_rows = np.flatnonzero(funding_settles)
+    settled = funding_rate_weighted[settlement_rows]
+    known = max(len(settled) - funding_mean_settlements + 1, 0)
+    total = np.zeros(known)
+    for lag in range(funding_mean_settlements):
+        total += settled[lag : lag + known]
+    levels = np.concatenate(
+        [np.zeros(min(funding_mean_settlements - 1, len(settled)) + 1), total / funding_mean_settlements]
+    )
+    return frozen(levels[np.searchsorted(settlement_rows, np.arange(len(funding_settles)), side="right")])
+
+
+@tag(stage="market", unit="flag", look_back_hours="72")
+def funding_known(funding_settles: Column, funding_mean_settlements: int) -> Column:
+    """1 once enough settlements are known for the trailing mean, else 0.
+
+    Shape:  (rows,).
+    Source: [domain] ruling 15: none known, no entry.
+
+    >>> funding_known(np.array([1.0, 0.0, 1.0]), 2).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    return frozen((np.add.accumulate(funding_settles) >= funding_mean_settlements).astype(np.float64))

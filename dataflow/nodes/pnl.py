@@ -1,0 +1,231 @@
+"""P&L stage: where every change of equity came from, in share-class units, cumulative since the start.
+
+Each part is a step (this row) and a running total. Quantities are those held just before the row, so that the sum of
+the parts telescopes to the change of equity exactly; trading costs enter as the executor books them.
+"""
+
+import numpy as np
+from hamilton.function_modifiers import group, inject, resolve_from_config, source, tag
+
+from schemas.units import Column, frozen, running_sum, sum_columns
+
+
+@tag(stage="pnl", unit="share_class")
+def supply_yield_step(
+    a_token_units: Column,
+    liquidity_index_step: Column,
+    supplied_price_usd: Column,
+    usd_per_share_class: Column,
+    row_is_new: Column,
+) -> Column:
+    """Interest accrued on supplied reserves since the row before.
+
+        yield = scaled units x growth of the index x price
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   >= 0.
+    Source: [domain] 4.5.
+
+    >>> one = np.array([[1.0]])
+    >>> supply_yield_step(100.0 * one, 0.01 * one, one, np.ones(1), np.ones(1)).tolist()
+    [1.0]
+    """
+    accrued = sum_columns(a_token_units * liquidity_index_step * supplied_price_usd)
+    return frozen(accrued / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class", carry="supply_yield_before")
+def supply_yield(supply_yield_step: Column, supply_yield_before: float) -> Column:
+    """Interest accrued on supplied reserves since the start.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> supply_yield(np.array([1.0, 2.0]), 10.0).tolist()
+    [11.0, 13.0]
+    """
+    return running_sum(supply_yield_step, supply_yield_before)
+
+
+@tag(stage="pnl", unit="share_class")
+def funding_pnl_step(funding_flow: Column, usd_per_share_class: Column) -> Column:
+    """Funding received at the row, summed over venues.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   > 0 is received.
+    Source: [domain] 4.3.
+
+    >>> funding_pnl_step(np.array([[0.5, 0.25]]), np.ones(1)).tolist()
+    [0.75]
+    """
+    return frozen(sum_columns(funding_flow) / usd_per_share_class)
+
+
+@tag(stage="pnl", unit="share_class", carry="funding_pnl_before")
+def funding_pnl(funding_pnl_step: Column, funding_pnl_before: float) -> Column:
+    """Funding received since the start.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> funding_pnl(np.array([1.0, 2.0]), 10.0).tolist()
+    [11.0, 13.0]
+    """
+    return running_sum(funding_pnl_step, funding_pnl_before)
+
+
+@tag(stage="pnl", unit="share_class")
+def delta_pnl_step(
+    spot_units: Column,
+    perp_units: Column,
+    reference_price_step: Column,
+    usd_per_share_class: Column,
+    row_is_new: Column,
+) -> Column:
+    """Profit of the net delta from the move of the reference price since the row before.
+
+        profit = (spot units + perpetual units) x change of reference price
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   a net long gains when the price rises; 0 for a hedged book.
+    Source: [domain] ruling 23.
+
+    >>> spot, perp, moved = np.array([[0.5]]), np.array([[-0.25]]), np.array([10.0])
+    >>> delta_pnl_step(spot, perp, moved, np.ones(1), np.ones(1)).tolist()
+    [2.5]
+    """
+    net = sum_columns(spot_units) + sum_columns(perp_units)
+    return frozen(net * reference_price_step / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class", carry="delta_pnl_before")
+def delta_pnl(delta_pnl_step: Column, delta_pnl_before: float) -> Column:
+    """Profit of the net delta since the start.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> delta_pnl(np.array([1.0, 2.0]), 10.0).tolist()
+    [11.0, 13.0]
+    """
+    return running_sum(delta_pnl_step, delta_pnl_before)
+
+
+@tag(stage="pnl", unit="share_class")
+def basis_pnl_step(
+    spot_units: Column,
+    perp_units: Column,
+    spot_premium_step: Column,
+    perp_premium_step: Column,
+    usd_per_share_class: Column,
+    row_is_new: Column,
+) -> Column:
+    """Profit from prices moving against the reference: perpetual basis and spread between venues.
+
+        profit = sum perp x change(mark - reference) + sum spot x change(venue spot - reference)
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   a short gains when the basis falls.
+    Source: [domain] ruling 23.
+
+    >>> one = np.array([[1.0]])
+    >>> basis_pnl_step(0.5 * one, -0.5 * one, 2.0 * one, -4.0 * one, np.ones(1), np.ones(1)).tolist()
+    [3.0]
+    """
+    moved = sum_columns(perp_units * perp_premium_step) + sum_columns(spot_units * spot_premium_step)
+    return frozen(moved / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class", carry="basis_pnl_before")
+def basis_pnl(basis_pnl_step: Column, basis_pnl_before: float) -> Column:
+    """Profit from basis and venue spreads since the start.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> basis_pnl(np.array([1.0, 2.0]), 10.0).tolist()
+    [11.0, 13.0]
+    """
+    return running_sum(basis_pnl_step, basis_pnl_before)
+
+
+@tag(stage="pnl", unit="share_class")
+def transaction_costs(transaction_costs_before: float, row_is_new: Column) -> Column:
+    """Fees, gas and slippage paid since the start, as the executor booked them.
+
+    Shape:  (rows,); constant inside a window, since nothing is traded there.
+    Units:  share class.
+    Sign:   <= 0.
+    Source: [domain] 4.5 and ruling 23.
+
+    >>> transaction_costs(-2.5, np.ones(2)).tolist()
+    [-2.5, -2.5]
+    """
+    return np.broadcast_to(np.float64(transaction_costs_before), row_is_new.shape)
+
+
+@tag(stage="pnl", unit="share_class")
+@resolve_from_config(decorate_with=lambda attribution_types: inject(parts=group(*map(source, attribution_types))))
+def attributed_pnl(parts: list[Column]) -> Column:
+    """Sum of the P&L parts of the mode.
+
+    Shape:  (rows,).
+    Units:  share class.
+
+    >>> attributed_pnl([np.array([3.0]), np.array([-1.0])]).tolist()
+    [2.0]
+    """
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return frozen(total)
+
+
+@tag(stage="pnl", unit="share_class", record="total_pnl_share_class")
+def total_pnl_share_class(equity_share_class: Column, deposited_share_class: float) -> Column:
+    """Equity less everything paid in, in share-class units: the balance-based truth.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> total_pnl_share_class(np.array([105.0]), 100.0).tolist()
+    [5.0]
+    """
+    return frozen(equity_share_class - deposited_share_class)
+
+
+@tag(stage="pnl", unit="usd", record="total_pnl_usd")
+def total_pnl_usd(equity_usd: Column, deposited_usd: float) -> Column:
+    """Equity less everything paid in, in USD.
+
+    Shape:  (rows,).
+    Units:  USD.
+    Source: [domain] 4.5.
+
+    >>> total_pnl_usd(np.array([105.0]), 100.0).tolist()
+    [5.0]
+    """
+    return frozen(equity_usd - deposited_usd)
+
+
+@tag(stage="pnl", unit="share_class", record="unexplained")
+def unexplained_pnl(total_pnl_share_class: Column, attributed_pnl: Column) -> Column:
+    """What the parts leave unexplained; rounding of the order of 1e-12 of capital.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> unexplained_pnl(np.array([5.0]), np.array([4.5])).tolist()
+    [0.5]
+    """
+    return frozen(total_pnl_share_class - attributed_pnl)

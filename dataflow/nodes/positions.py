@@ -1,0 +1,120 @@
+"""Positions stage: units held at each row of a window.
+
+Nothing is traded inside a window, so units change only by settlements. Units are native: scaled units for aTokens,
+base units for perpetuals (short < 0). Inputs named ``held_*`` are the state at the end of the row before.
+"""
+
+import numpy as np
+from hamilton.function_modifiers import tag
+
+from schemas.units import Column, frozen, running_sum
+
+
+def _constant(held: Column, row_is_new: Column) -> Column:
+    """The same units at every row of the window, as a view."""
+    return np.broadcast_to(held, (len(row_is_new), len(held)))
+
+
+@tag(stage="positions", unit="token", axis="wallet_tokens", group="wallet")
+def wallet_units(held_wallet: Column, row_is_new: Column) -> Column:
+    """Tokens in the wallet.
+
+    Shape:  (rows, wallet tokens).
+    Units:  token.
+    Sign:   >= 0.
+
+    >>> wallet_units(np.array([5.0]), np.ones(2)).tolist()
+    [[5.0], [5.0]]
+    """
+    return _constant(held_wallet, row_is_new)
+
+
+@tag(stage="positions", unit="scaled_unit", axis="supplied_tokens", group="a_token")
+def a_token_units(held_a_token: Column, row_is_new: Column) -> Column:
+    """Scaled units of each aToken: they do not change while nothing is supplied or withdrawn.
+
+    Shape:  (rows, supplied tokens).
+    Units:  scaled units; underlying = scaled x liquidity index.
+    Sign:   >= 0.
+    Source: [domain] 4.1.
+
+    >>> a_token_units(np.array([90.0]), np.ones(1)).tolist()
+    [[90.0]]
+    """
+    return _constant(held_a_token, row_is_new)
+
+
+@tag(stage="positions", unit="base", axis="venues", group="spot")
+def spot_units(held_spot: Column, row_is_new: Column) -> Column:
+    """Coins of the base asset at each exchange.
+
+    Shape:  (rows, venues).
+    Units:  base units.
+    Sign:   >= 0.
+
+    >>> spot_units(np.array([0.5]), np.ones(1)).tolist()
+    [[0.5]]
+    """
+    return _constant(held_spot, row_is_new)
+
+
+@tag(stage="positions", unit="base", axis="venues", group="perp")
+def perp_units(held_perp: Column, row_is_new: Column) -> Column:
+    """Perpetual position at each exchange.
+
+    Shape:  (rows, venues).
+    Units:  base units.
+    Sign:   short < 0.
+
+    >>> perp_units(np.array([-0.5]), np.ones(1)).tolist()
+    [[-0.5]]
+    """
+    return _constant(held_perp, row_is_new)
+
+
+@tag(stage="positions", unit="usdt_per_base", axis="venues")
+def perp_entry_price(held_perp_entry: Column, row_is_new: Column) -> Column:
+    """Average entry price of each perpetual; 0 where flat.
+
+    Shape:  (rows, venues).
+    Units:  USDT per base unit.
+    Source: [domain] 4.2.
+
+    >>> perp_entry_price(np.array([60_000.0]), np.ones(1)).tolist()
+    [[60000.0]]
+    """
+    return _constant(held_perp_entry, row_is_new)
+
+
+@tag(stage="positions", unit="usdt", axis="venues")
+def funding_flow(perp_units: Column, perp_mark: Column, funding_rate: Column, row_is_new: Column) -> Column:
+    """Funding credited at each settlement on the position held just before it.
+
+        flow = -units x mark x rate
+
+    Shape:  (rows, venues); 0 on rows without a settlement.
+    Units:  base x USDT/base x fraction -> USDT.
+    Sign:   > 0 is received. A positive rate is paid by longs, so a short receives.
+    Scope:  linear perpetuals.
+    Source: [domain] 4.3 and ruling 5.
+
+    >>> funding_flow(np.array([[-2.0]]), np.array([[3_000.0]]), np.array([[0.0001]]), np.ones(1)).round(6).tolist()
+    [[0.6]]
+    """
+    # Adding 0.0 turns the -0.0 of a flat position into 0.0, which the event log prints.
+    return frozen(-perp_units * perp_mark * funding_rate * row_is_new[:, None] + 0.0)
+
+
+@tag(stage="positions", unit="usdt", axis="venues", group="quote", carry="held_quote")
+def quote_units(held_quote: Column, funding_flow: Column) -> Column:
+    """USDT at each exchange, funding included as it settles.
+
+    Shape:  (rows, venues).
+    Units:  USDT.
+    Sign:   < 0 is a margin loan against spot and unrealised profit.
+    Source: [domain] ruling 8.
+
+    >>> quote_units(np.array([10.0]), np.array([[0.0], [0.5]])).tolist()
+    [[10.0], [10.5]]
+    """
+    return running_sum(funding_flow, held_quote)

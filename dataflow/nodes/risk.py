@@ -1,0 +1,276 @@
+"""Risk stage: how far each limit is, and which are crossed.
+
+A ratio that does not exist is 999 (health factor without debt, margin ratio without perpetuals).
+"""
+
+import numpy as np
+from hamilton.function_modifiers import config, tag
+
+from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns
+
+# Weights and steps of the risk score: [domain] 4.4.
+_HEALTH_WEIGHT, _LTV_WEIGHT, _MARGIN_WEIGHT = 0.4, 0.3, 0.3
+
+
+@tag(stage="risk", unit="fraction", axis="venues")
+def margin_ratio(
+    spot_value_usd: Column,
+    quote_units: Column,
+    perp_unrealised_pnl_usd: Column,
+    perp_notional_usd: Column,
+    collateral_factor: Column,
+) -> Column:
+    """Margin balance over notional at each exchange, coins counted at their collateral factor.
+
+        ratio = (factor x coins + USDT + unrealised profit) / notional
+
+    Shape:  (rows, venues).
+    Units:  fraction; 999 without a perpetual.
+    Source: [domain] ruling 17.
+
+    >>> coins, usdt, profit, notional = (np.array([[x]]) for x in (100.0, 5.0, -20.0, 100.0))
+    >>> margin_ratio(coins, usdt, profit, notional, np.array([0.95])).round(6).tolist()
+    [[0.8]]
+    """
+    balance = spot_value_usd * collateral_factor + quote_units + perp_unrealised_pnl_usd
+    is_open = perp_notional_usd > 0.0
+    return frozen(np.where(is_open, balance / np.where(is_open, perp_notional_usd, 1.0), NOT_APPLICABLE))
+
+
+@tag(stage="risk", unit="fraction", record="worst_margin_ratio")
+@config.when(perps=True)
+def worst_margin_ratio__perps(margin_ratio: Column) -> Column:
+    """Lowest margin ratio over the exchanges.
+
+    Shape:  (rows,).
+    Units:  fraction; 999 without a perpetual.
+    Source: [domain] ruling 17, the worst venue counts.
+
+    >>> worst_margin_ratio__perps(np.array([[0.8, 0.5]])).tolist()
+    [0.5]
+    """
+    return frozen(margin_ratio.min(axis=1))
+
+
+@tag(stage="risk", unit="fraction", record="worst_margin_ratio")
+@config.when(perps=False)
+def worst_margin_ratio__none(equity_usd: Column) -> Column:
+    """Margin ratio of a mode without perpetuals: not applicable.
+
+    Shape:  (rows,).
+    Units:  fraction; always 999.
+
+    >>> worst_margin_ratio__none(np.array([1.0])).tolist()
+    [999.0]
+    """
+    return frozen(np.full_like(equity_usd, NOT_APPLICABLE))
+
+
+@tag(stage="risk", unit="fraction", record="margin_usage")
+def margin_usage(worst_margin_ratio: Column) -> Column:
+    """Share of the margin in use: 1 less the worst ratio clipped to 0..1; 0 without perpetuals.
+
+    Shape:  (rows,).
+    Units:  fraction of one.
+    Source: [domain] 4.4.
+
+    >>> margin_usage(np.array([0.75, 999.0])).tolist()
+    [0.25, 0.0]
+    """
+    return frozen(1.0 - np.clip(worst_margin_ratio, 0.0, 1.0))
+
+
+@tag(stage="risk", unit="fraction", record="health_factor")
+@config.when(borrowing=False)
+def health_factor__no_debt(equity_usd: Column) -> Column:
+    """Health factor of a mode that never borrows: not applicable.
+
+    Shape:  (rows,).
+    Units:  ratio; always 999.
+    Source: [domain] 4.4 and ruling 31.
+
+    >>> health_factor__no_debt(np.array([1.0])).tolist()
+    [999.0]
+    """
+    return frozen(np.full_like(equity_usd, NOT_APPLICABLE))
+
+
+@tag(stage="risk", unit="fraction", record="ltv_ratio")
+@config.when(borrowing=False)
+def ltv__no_debt(equity_usd: Column) -> Column:
+    """Loan-to-value of a mode that never borrows: 0.
+
+    Shape:  (rows,).
+    Units:  fraction of one.
+    Source: [domain] 4.4.
+
+    >>> ltv__no_debt(np.array([1.0])).tolist()
+    [0.0]
+    """
+    return frozen(np.zeros_like(equity_usd))
+
+
+@tag(stage="risk", unit="fraction", record="liquidation_threshold")
+@config.when(lending=True)
+def liquidation_threshold__lending(supplied_value_usd: Column, reserve_liquidation_threshold: Column) -> Column:
+    """Loan-to-value at which the supplied collateral may be liquidated, weighted by value; 999 with none.
+
+    Shape:  (rows,).
+    Units:  fraction of one.
+    Source: [domain] 4.4.
+
+    >>> liquidation_threshold__lending(np.array([[100.0]]), np.array([0.78])).tolist()
+    [0.78]
+    """
+    collateral = sum_columns(supplied_value_usd)
+    weighted = sum_columns(supplied_value_usd * reserve_liquidation_threshold)
+    has_any = collateral > 0.0
+    return frozen(np.where(has_any, weighted / np.where(has_any, collateral, 1.0), NOT_APPLICABLE))
+
+
+@tag(stage="risk", unit="fraction", record="liquidation_threshold")
+@config.when(lending=False)
+def liquidation_threshold__none(equity_usd: Column) -> Column:
+    """Liquidation threshold of a mode without lending: not applicable.
+
+    Shape:  (rows,).
+    Units:  fraction; always 999.
+
+    >>> liquidation_threshold__none(np.array([1.0])).tolist()
+    [999.0]
+    """
+    return frozen(np.full_like(equity_usd, NOT_APPLICABLE))
+
+
+@tag(stage="risk", unit="fraction", record="risk_score")
+def risk_score(health_factor: Column, ltv: Column, worst_margin_ratio: Column) -> Column:
+    """One number for how close the book is to a forced sale.
+
+        score = clip(0.4 h + 0.3 LTV + 0.3 g, 0, 1)
+
+    h and g step up as the health factor falls through 2, 1.5, 1.2, 1 and the margin ratio through .50, .30, .20, .10.
+
+    Shape:  (rows,).
+    Units:  fraction of one.
+    Source: [domain] 4.4, volatility term 0.
+
+    >>> risk_score(np.array([999.0]), np.array([0.0]), np.array([0.25])).round(3).tolist()
+    [0.15]
+    """
+    health = 0.25 * _count_below_or_at(health_factor, (2.0, 1.5, 1.2, 1.0))
+    margin = 0.25 * _count_below(worst_margin_ratio, (0.50, 0.30, 0.20, 0.10))
+    return frozen(np.clip(_HEALTH_WEIGHT * health + _LTV_WEIGHT * ltv + _MARGIN_WEIGHT * margin, 0.0, 1.0))
+
+
+def _count_below_or_at(values: Column, levels: tuple[float, ...]) -> Column:
+    total = np.zeros_like(values)
+    for level in levels:
+        total += values <= level
+    return total
+
+
+def _count_below(values: Column, levels: tuple[float, ...]) -> Column:
+    total = np.zeros_like(values)
+    for level in levels:
+        total += values < level
+    return total
+
+
+@tag(stage="risk", unit="flag")
+@config.when(perps=True)
+def margin_breach__perps(worst_margin_ratio: Column, margin_reduce: float) -> Column:
+    """1 where the worst margin ratio is under the level that reduces the book.
+
+    Shape:  (rows,).
+    Source: [domain] ruling 17.
+
+    >>> margin_breach__perps(np.array([0.25, 0.35]), 0.30).tolist()
+    [1.0, 0.0]
+    """
+    return frozen((worst_margin_ratio < margin_reduce).astype(np.float64))
+
+
+@tag(stage="risk", unit="flag")
+@config.when(perps=True)
+def delta_breach__perps(net_delta_fraction: Column, delta_tolerance: float) -> Column:
+    """1 where the unhedged share of the long leg is over the alert tolerance.
+
+    Shape:  (rows,).
+    Source: [domain] ruling 16.
+
+    >>> delta_breach__perps(np.array([0.001, 0.01]), 0.005).tolist()
+    [0.0, 1.0]
+    """
+    return frozen((net_delta_fraction > delta_tolerance).astype(np.float64))
+
+
+@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
+@config.when(perps=True)
+def breach_detected__perps(margin_breach: Column, delta_breach: Column) -> Column:
+    """1 where any enabled limit is crossed.
+
+    Shape:  (rows,).
+    Source: [domain] 4.4.
+
+    >>> breach_detected__perps(np.array([0.0]), np.array([1.0])).tolist()
+    [1.0]
+    """
+    return np.maximum(margin_breach, delta_breach)
+
+
+@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
+@config.when(perps=False)
+def breach_detected__lending(health_factor: Column, health_factor_min: float) -> Column:
+    """1 where the health factor is under its limit.
+
+    Shape:  (rows,).
+    Source: [domain] 3.2 and 4.4.
+
+    >>> breach_detected__lending(np.array([999.0, 1.2]), 1.5).tolist()
+    [0.0, 1.0]
+    """
+    return frozen((health_factor < health_factor_min).astype(np.float64))
+
+
+@tag(stage="risk", unit="flag")
+@config.when(perps=True)
+def risk_warning__perps(worst_margin_ratio: Column, margin_warning: float) -> Column:
+    """1 where the worst margin ratio is under the warning level.
+
+    Shape:  (rows,).
+    Source: [domain] ruling 17.
+
+    >>> risk_warning__perps(np.array([0.35, 0.45]), 0.40).tolist()
+    [1.0, 0.0]
+    """
+    return frozen((worst_margin_ratio < margin_warning).astype(np.float64))
+
+
+@tag(stage="risk", unit="flag")
+@config.when(perps=False)
+def risk_warning__lending(health_factor: Column, health_factor_min: float) -> Column:
+    """1 where the health factor is within a fifth of its limit.
+
+    Shape:  (rows,).
+    Source: [domain] 3.2; the fifth mirrors the distance of the margin levels.
+
+    >>> risk_warning__lending(np.array([999.0, 1.7]), 1.5).tolist()
+    [0.0, 1.0]
+    """
+    return frozen((health_factor < 1.2 * health_factor_min).astype(np.float64))
+
+
+@tag(stage="risk", unit="level", record="risk_level")
+def risk_level(risk_score: Column, breach_detected: Column) -> Column:
+    """0 low, 1 medium, 2 high, 3 critical; a breach is critical whatever the score.
+
+    Shape:  (rows,).
+    Source: [domain] 4.4: low < .25 <= medium < .5 <= high < .75 <= critical.
+
+    >>> risk_level(np.array([0.1, 0.3, 0.6, 0.1]), np.array([0.0, 0.0, 0.0, 1.0])).tolist()
+    [0.0, 1.0, 2.0, 3.0]
+    """
+    by_score = np.zeros_like(risk_score)
+    for level in (0.25, 0.5, 0.75):
+        by_score += risk_score >= level
+    return frozen(np.where(breach_detected > 0.0, 3.0, by_score))

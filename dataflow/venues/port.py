@@ -1,0 +1,64 @@
+"""The port to the outside: one order in, one handshake out.
+
+A venue answers with what it did; it never touches the positions of the engine. Routing is by operation and venue and
+invents no operations. [domain] 5.7.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from schemas.errors import InterfaceNotFoundError, RoutingError
+from schemas.models.handshake import ExecutionHandshake
+from schemas.models.orders import Order
+from schemas.operations import OperationType
+from schemas.port import OrderPort
+
+_CEX = frozenset({"binance", "bybit", "okx"})
+_STAKING = frozenset({"etherfi", "lido"})
+_FLASH = frozenset({"instadapp", "morpho", "aave_v3"})
+
+VENUES_OF_OPERATION: Final[Mapping[OperationType, frozenset[str]]] = {
+    OperationType.SPOT_TRADE: _CEX,
+    OperationType.PERP_TRADE: _CEX,
+    OperationType.SUPPLY: frozenset({"aave_v3", "morpho"}),
+    OperationType.WITHDRAW: frozenset({"aave_v3", "morpho"}),
+    OperationType.BORROW: frozenset({"aave_v3", "morpho"}),
+    OperationType.REPAY: frozenset({"aave_v3", "morpho"}),
+    OperationType.STAKE: _STAKING,
+    OperationType.UNSTAKE: _STAKING,
+    OperationType.SWAP: frozenset({"uniswap"}),
+    OperationType.TRANSFER: frozenset({"wallet"}),
+    OperationType.FLASH_BORROW: _FLASH,
+    OperationType.FLASH_REPAY: _FLASH,
+}
+"""Operation to the venues that can carry it out."""
+
+
+class Router:
+    """Sends each order to the interface of its venue."""
+
+    def __init__(self, interfaces: Mapping[str, OrderPort]) -> None:
+        self._interfaces = dict(interfaces)
+
+    def execute(self, order: Order) -> ExecutionHandshake:
+        """Route the order.
+
+        Raises :class:`RoutingError` (VEN-001) where the venue cannot do the operation, and
+        :class:`InterfaceNotFoundError` (VEN-004) where the run has no interface for the venue.
+        """
+        able = VENUES_OF_OPERATION[order.operation]
+        if order.venue not in able:
+            raise RoutingError(
+                f"{order.operation.value} cannot be done at {order.venue}; it can at {', '.join(sorted(able))}",
+                operation_id=order.operation_id,
+                operation=order.operation.value,
+                venue=order.venue,
+            )
+        interface = self._interfaces.get(order.venue)
+        if interface is None:
+            raise InterfaceNotFoundError(
+                f"no interface for venue {order.venue}; add it to the mode's venues",
+                operation_id=order.operation_id,
+                venue=order.venue,
+            )
+        return interface.execute(order)

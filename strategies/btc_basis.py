@@ -1,0 +1,16 @@
+"""btc_basis: long spot BTC, short the BTC perpetual, on three exchanges; earns funding in USDT."""
+
+from strategies import basis
+from strategies.rules import ModeSpec
+
+MODE = ModeSpec(
+    mode="btc_basis",
+    modules=(basis,),
+    rules=basis.RULES,
+    quantity_parts=("wallet_quantity", "exchange_quantity"),
+    value_parts=("wallet_value_usd", "exchange_value_usd"),
+    features={"perps": True, "lending": False, "borrowing": False},
+    entry_operations=("transfer",),
+    exit_operations=("transfer",),
+    gas_per_venue=True,
+)

@@ -1,0 +1,16 @@
+"""eth_basis: long spot ETH, short the ETH perpetual, on three exchanges; earns funding in USDT."""
+
+from strategies import basis
+from strategies.rules import ModeSpec
+
+MODE = ModeSpec(
+    mode="eth_basis",
+    modules=(basis,),
+    rules=basis.RULES,
+    quantity_parts=("wallet_quantity", "exchange_quantity"),
+    value_parts=("wallet_value_usd", "exchange_value_usd"),
+    features={"perps": True, "lending": False, "borrowing": False},
+    entry_operations=("transfer",),
+    exit_operations=("transfer",),
+    gas_per_venue=True,
+)

@@ -1,0 +1,122 @@
+"""Supply one token to Aave and leave it there: the rules that both lending modes share.
+
+Full entry when nothing is supplied; idle balances are added when they, or the change of equity, pass the rebalance
+threshold; everything is withdrawn if a debt ever endangers the collateral. [domain] 3.2 and ruling 14.
+"""
+
+import numpy as np
+from hamilton.function_modifiers import tag
+
+from schemas.decisions import HOLD, DecisionRule
+from schemas.intents import OrderIntent, supply, withdraw
+from schemas.operations import DecisionType, StrategyIntent
+from schemas.units import Column, frozen, sum_columns
+
+EXIT_HEALTH = DecisionRule(
+    1, "health_factor_below_minimum", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
+)
+ENTRY = DecisionRule(2, "nothing_supplied", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+ADD_IDLE = DecisionRule(
+    3, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+)
+RULES = (EXIT_HEALTH, ENTRY, ADD_IDLE)
+
+
+@tag(stage="decision", unit="usd")
+def deployable_usd(
+    wallet_units: Column, wallet_price_usd: Column, entry_gas_usd: Column, gas_reserve_usd: Column
+) -> Column:
+    """What the wallet could supply now, after the gas of doing so and the reserve for later.
+
+    Shape:  (rows,).
+    Units:  USD.
+    Sign:   < 0 where the wallet is short of its reserve.
+    Source: [domain] ruling 12.
+
+    >>> deployable_usd(np.array([[100.0]]), np.array([[1.0]]), np.array([2.0]), np.array([10.0])).tolist()
+    [88.0]
+    """
+    return frozen(sum_columns(wallet_units * wallet_price_usd) - entry_gas_usd - gas_reserve_usd)
+
+
+@tag(stage="decision", unit="flag")
+def has_supplied(a_token_units: Column) -> Column:
+    """1 where anything is supplied, else 0.
+
+    Shape:  (rows,).
+
+    >>> has_supplied(np.array([[0.0], [5.0]])).tolist()
+    [0.0, 1.0]
+    """
+    return frozen((sum_columns(a_token_units) > 0.0).astype(np.float64))
+
+
+@tag(stage="decision", unit="flag")
+def idle_is_due(
+    deployable_usd: Column, equity_usd: Column, equity_deviation: Column, position_deviation_threshold: float
+) -> Column:
+    """1 where idle balance, or the change of equity since the last decision, passes the rebalance threshold.
+
+    Shape:  (rows,).
+    Source: [domain] 3.2.
+
+    >>> idle_is_due(np.array([3.0, 1.0]), np.array([100.0, 100.0]), np.zeros(2), 0.02).tolist()
+    [1.0, 0.0]
+    """
+    is_large = deployable_usd > position_deviation_threshold * equity_usd
+    has_moved = np.abs(equity_deviation) > position_deviation_threshold
+    return frozen((is_large | has_moved).astype(np.float64))
+
+
+@tag(stage="decision", unit="rule", role="decision", record="decision")
+def decision(
+    deployable_usd: Column,
+    has_supplied: Column,
+    idle_is_due: Column,
+    health_factor: Column,
+    is_first_row: Column,
+    health_factor_min: float,
+    min_trade_usd: float,
+    entry_only: bool,
+) -> Column:
+    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+
+    Shape:  (rows,).
+    Source: [domain] 3.0 and 3.2, rulings 14 and 33.
+
+    >>> one = np.ones(1)
+    >>> decision(500.0 * one, 0.0 * one, 0.0 * one, 999.0 * one, one, 1.5, 10.0, False).tolist()
+    [2.0]
+    """
+    is_flat = has_supplied == 0.0
+    if entry_only:
+        return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
+    can_deploy = deployable_usd > min_trade_usd
+    chosen = np.where(can_deploy & ~is_flat & (idle_is_due > 0.0), float(ADD_IDLE.code), HOLD)
+    chosen = np.where(can_deploy & is_flat, float(ENTRY.code), chosen)
+    endangered = ~is_flat & (health_factor < health_factor_min)
+    return frozen(np.where(endangered, float(EXIT_HEALTH.code), chosen))
+
+
+@tag(stage="orders", unit="intent")
+def orders(
+    decision_rule: DecisionRule,
+    deployable_usd: Column,
+    a_token_units: Column,
+    liquidity_index: Column,
+    supplied_price_usd: Column,
+    supplied_tokens: tuple[str, ...],
+) -> list[OrderIntent]:
+    """What the rule asks for: one supply of what is deployable, or one full withdrawal.
+
+    Columns are those of the decision's row alone: deployable_usd (1,), the others (1, 1).
+
+    >>> cell = np.ones((1, 1))
+    >>> [(i.operation.value, i.amount) for i in orders(ENTRY, np.array([88.0]), 0.0 * cell, cell, cell, ("USDT",))]
+    [('supply', 88.0)]
+    """
+    token = supplied_tokens[0]
+    if decision_rule is EXIT_HEALTH:
+        amount = float(a_token_units[0, 0] * liquidity_index[0, 0])
+        return [withdraw(token, amount, decision_rule.intent, closes_all=True)]
+    return [supply(token, float(deployable_usd[0] / supplied_price_usd[0, 0]), decision_rule.intent)]

@@ -1,0 +1,15 @@
+"""pure_lending_usdt: Supply USDT to Aave and collect the interest."""
+
+from strategies import lending
+from strategies.rules import ModeSpec
+
+MODE = ModeSpec(
+    mode="pure_lending_usdt",
+    modules=(lending,),
+    rules=lending.RULES,
+    quantity_parts=("wallet_quantity", "supplied_quantity"),
+    value_parts=("wallet_value_usd", "supplied_value_usd"),
+    features={"perps": False, "lending": True, "borrowing": False},
+    entry_operations=("supply",),
+    exit_operations=("withdraw",),
+)

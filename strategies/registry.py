@@ -1,0 +1,13 @@
+"""The modes that exist. A new mode is one module here and one YAML file in ``configs/modes``."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from strategies import btc_basis, eth_basis, pure_lending_eth, pure_lending_usdt
+from strategies.rules import ModeSpec
+
+MODES: Final[Mapping[str, ModeSpec]] = MappingProxyType(
+    {module.MODE.mode: module.MODE for module in (pure_lending_usdt, pure_lending_eth, btc_basis, eth_basis)}
+)
+"""Mode name to its specification."""

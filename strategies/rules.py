@@ -1,0 +1,27 @@
+"""What a mode is to the engine: its rules of decision and the pieces of its graph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+from schemas.decisions import DecisionRule
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSpec:
+    """A mode: its name, its strategy modules and which contributions its graph sums.
+
+    quantity_parts, value_parts: exposure nodes summed into ``asset_quantity`` and ``asset_value_usd``.
+    entry_operations, exit_operations: operations of one full entry and one full exit that pay gas; with
+    ``gas_per_venue`` each is done once a venue.
+    """
+
+    mode: str
+    modules: tuple[ModuleType, ...]
+    rules: tuple[DecisionRule, ...]
+    quantity_parts: tuple[str, ...]
+    value_parts: tuple[str, ...]
+    features: Mapping[str, bool]
+    entry_operations: tuple[str, ...]
+    exit_operations: tuple[str, ...]
+    gas_per_venue: bool = False
