@@ -1,0 +1,318 @@
+"""The one function that runs a backtest from names to a results directory; command line and Dagster both call it."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataflow.app.config_files import LoadedConfig, load_run_config
+from dataflow.app.provenance import code_version, package_versions
+from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation
+from dataflow.engine.component_logs import ComponentLogs
+from dataflow.engine.state import RunState
+from dataflow.market.loading import load_market
+from dataflow.market.market import Market
+from dataflow.market.synthetic import synthetic_data_set
+from dataflow.records.event_log import DomainEventLogger
+from dataflow.records.instants import instant_text, utc_now
+from dataflow.records.instants import parse_instant as parse_log_instant
+from dataflow.records.log_directory import LogDirectoryManager
+from dataflow.records.results import ResultsStore
+from schemas.errors import ConfigValidationError, CriticalEngineError, PlatformError
+from schemas.models.config import RunConfig
+from schemas.models.results import Manifest, RunStatus, RunSummary
+from schemas.operations import DecisionType
+from schemas.units import Column, Instants
+
+SYNTHETIC = "synthetic"
+"""Name of the embedded data set."""
+
+Progress = Callable[[int, int], None]
+"""Called with rows done and rows in all."""
+
+
+class BacktestRequest(BaseModel):
+    """What to run and where to put it; the options of ``basis backtest``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: str = Field(description="Mode, see `basis modes`")
+    data: str = Field(default=SYNTHETIC, description="Data set: a directory, or `synthetic`")
+    start: str | None = Field(default=None, description="First row, ISO-8601, UTC assumed")
+    end: str | None = Field(default=None, description="Last row, ISO-8601, UTC assumed")
+    capital: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = Field(
+        default=None, description="Initial capital in share-class units"
+    )
+    scenarios: tuple[str, ...] = Field(default=(), description="Overlays of configs/scenarios")
+    overrides: tuple[str, ...] = Field(default=(), description="Changes to the mode's configuration, a.b=c")
+    seed: Annotated[int, Field(ge=0)] = Field(default=7, description="Seed of identifiers and of synthetic data")
+    executor: ExecutorName = Field(default="plan", description="plan, or Hamilton's own execute")
+    window: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Fixed rows a window")
+    validation: Validation = Field(default="chunk", description="Frames once a chunk, or on every node call")
+    logs: Path = Field(default=Path("logs"), description="Directory of the logs")
+    results: Path = Field(default=Path("results"), description="Directory of the results")
+
+
+@dataclass(frozen=True)
+class CompletedRun:
+    """A run that is complete: its summary, and the state that a following partition starts from."""
+
+    summary: RunSummary
+    state: RunState
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Everything that is known before the first row."""
+
+    request: BacktestRequest
+    config: RunConfig
+    market: Market
+    backtest: Backtest
+    correlation_id: str
+    run_id: str
+    pid: int
+    capital: float
+    warnings: tuple[str, ...]
+    created_at: str
+
+    def manifest(self, status: RunStatus, error: PlatformError | None = None) -> Manifest:
+        instants = self.market.instants[self.market.first_row :]
+        return Manifest(
+            run_id=self.run_id,
+            correlation_id=self.correlation_id,
+            pid=self.pid,
+            status=status,
+            mode=self.config.mode.mode.value,
+            share_class=self.config.mode.share_class,
+            scenarios=self.request.scenarios,
+            data_set=self.market.provenance.name,
+            synthetic=self.market.provenance.synthetic,
+            start=instant_text(instants[0]),
+            end=instant_text(instants[-1]),
+            initial_capital=self.capital,
+            seed=self.request.seed,
+            config_digest=self.config.config_digest,
+            data_digest=self.market.provenance.digest,
+            code_version=code_version(),
+            package_versions=package_versions(),
+            created_at=self.created_at,
+            finished_at=None if status is RunStatus.RUNNING else instant_text(utc_now()),
+            error_code=None if error is None else error.code,
+            error_message=None if error is None else error.message,
+        )
+
+
+def parse_instant(text: str, option: str) -> np.datetime64:
+    """The instant that a text names, UTC; ConfigValidationError (CONFIG-003) for any other text.
+
+    >>> parse_instant("2024-05-12T00:00Z", "--start")
+    np.datetime64('2024-05-12T00:00:00')
+    """
+    try:
+        return np.datetime64(instant_text(parse_log_instant(text)), "s")
+    except ValueError as error:
+        raise ConfigValidationError(
+            f"{option} {text!r} is not an instant; write 2024-05-12 or 2024-05-12T00:00Z", option=option
+        ) from error
+
+
+def resolve_data_set(data: str, seed: int, progress: Progress | None = None) -> Path:
+    """Directory of a data set; the synthetic one is made on first use and kept."""
+    return synthetic_data_set(seed=seed, progress=progress) if data == SYNTHETIC else Path(data)
+
+
+def load_run_market(request: BacktestRequest, backtest: Backtest) -> Market:
+    """The market of a request.
+
+    Raises ConfigValidationError (CONFIG-003) on an empty window and the DATA errors of ``load_market``.
+    """
+    wanted = backtest.market_request()
+    start = None if request.start is None else parse_instant(request.start, "--start")
+    end = None if request.end is None else parse_instant(request.end, "--end")
+    if start is not None and end is not None and start > end:
+        raise ConfigValidationError(
+            f"--start {request.start} is after --end {request.end}; exchange them", start=request.start, end=request.end
+        )
+    directory = resolve_data_set(request.data, request.seed)
+    return load_market(directory, replace(wanted, start=start, end=end))
+
+
+def load_request_config(request: BacktestRequest) -> LoadedConfig:
+    """The configuration of a request, with its warnings."""
+    return load_run_config(request.mode, scenarios=request.scenarios, overrides=request.overrides)
+
+
+def run_backtest(
+    request: BacktestRequest,
+    *,
+    progress: Progress | None = None,
+    state: RunState | None = None,
+    is_final: bool = True,
+) -> CompletedRun:
+    """Run a backtest and write its logs and results.
+
+    state: what an earlier partition left; ``is_final`` is False for a partition that another follows. Raises
+    PlatformError with a code; the log directory then holds what was done, and no results directory appears.
+    """
+    run = _prepare(request)
+    log_dir = LogDirectoryManager.create_run_logs(
+        run.correlation_id,
+        run.pid,
+        run.config.mode.mode.value,
+        run.backtest.spec.modules[0].__name__,
+        run.capital,
+        request.logs,
+    )
+    store = ResultsStore(request.results, run.run_id)
+    store.prepare(run.manifest(RunStatus.RUNNING))
+    with store, ComponentLogs.open(log_dir, run.correlation_id, run.pid) as components:
+        try:
+            return _execute(run, store, log_dir, components, progress, state, is_final=is_final)
+        except PlatformError as error:
+            store.abandon(run.manifest(RunStatus.FAILED, error))
+            raise
+        except KeyboardInterrupt as error:
+            stopped = CriticalEngineError("interrupted; the logs end at the last complete chunk", log_dir=str(log_dir))
+            store.abandon(run.manifest(RunStatus.FAILED, stopped))
+            raise stopped from error
+
+
+def _prepare(request: BacktestRequest) -> _Run:
+    loaded = load_request_config(request)
+    config = loaded.config
+    backtest = Backtest(config, EngineOptions(request.executor, request.window, request.validation))
+    market = load_run_market(request, backtest)
+    correlation_id = uuid.uuid4().hex
+    first, last = market.instants[market.first_row], market.instants[-1]
+    days = f"{np.datetime_as_string(first, unit='D')}_{np.datetime_as_string(last, unit='D')}"
+    return _Run(
+        request=request,
+        config=config,
+        market=market,
+        backtest=backtest,
+        correlation_id=correlation_id,
+        run_id=f"{config.mode.mode.value}_{days}_{correlation_id[:8]}",
+        pid=os.getpid(),
+        capital=config.initial_capital if request.capital is None else request.capital,
+        warnings=(*(str(warning) for warning in loaded.warnings), *market.provenance.warnings),
+        created_at=instant_text(utc_now()),
+    )
+
+
+def _execute(
+    run: _Run,
+    store: ResultsStore,
+    log_dir: Path,
+    components: ComponentLogs,
+    progress: Progress | None,
+    state: RunState | None,
+    *,
+    is_final: bool,
+) -> CompletedRun:
+    axes, metadata = run.backtest.column_axes(), run.backtest.column_metadata()
+    begun = instant_text(run.market.instants[run.market.first_row])
+    components.info("BacktestService", "run started", begun, run_id=run.run_id, mode=run.config.mode.mode.value)
+    components.info("DataProvider", "market loaded", begun, **_provenance(run.market))
+    components.info("EventDrivenStrategyEngine", "engine started", begun, rows=len(run.market.instants))
+    components.info("VenueInterfaceManager", "simulated venues ready", begun, venues=list(run.config.venues))
+
+    def sink(stage: str, instants: Instants, columns: Mapping[str, Column]) -> None:
+        store.add_columns(stage, instants, columns, axes, metadata=metadata)
+
+    with DomainEventLogger(log_dir, run.correlation_id, run.pid, next_order=state.order if state else 0) as log:
+        outcome = run.backtest.run(
+            run.market,
+            capital=run.capital,
+            seed=run.request.seed,
+            correlation_id=run.correlation_id,
+            pid=run.pid,
+            log=log,
+            components=components,
+            sink=sink,
+            state=state,
+            is_final=is_final,
+            wall_clock=log.real_utc_time,
+            progress=progress,
+        )
+        counts = log.event_counts
+    ended = instant_text(run.market.instants[-1])
+    components.info("EventDrivenStrategyEngine", "engine finished", ended, events=sum(counts.values()))
+    started = time.perf_counter()
+    summary = _summary(run, outcome, counts, log_dir, store.path)
+    components.info("ResultsStore", "results written", ended, path=str(store.path))
+    store.complete(summary, run.manifest(RunStatus.COMPLETE), log_dir)
+    components.info("BacktestService", "run complete", ended, seconds=time.perf_counter() - started)
+    return CompletedRun(summary, outcome.state)
+
+
+def _provenance(market: Market) -> dict[str, object]:
+    source = market.provenance
+    return {
+        "data_set": source.name,
+        "synthetic": source.synthetic,
+        "digest": source.digest,
+        "fills": dict(source.fills),
+    }
+
+
+def _summary(
+    run: _Run, outcome: BacktestOutcome, event_counts: dict[str, int], log_dir: Path, results_dir: Path
+) -> RunSummary:
+    config, statistics, last = run.config, outcome.statistics, outcome.statistics.last
+    invested = float(outcome.state.values["deposited_share_class"])
+    returns = statistics.returns(invested)
+    annualised, drawdown = returns["annualized_return"], returns["max_drawdown"]
+    assert drawdown is not None
+    usd_per_share_class = float(last["usd_per_share_class"])
+    instants = run.market.instants[run.market.first_row :]
+    holds = sum(outcome.counts.decisions.values())
+    decisions = {DecisionType.HOLD: statistics.rows - holds, **outcome.counts.decisions}
+    attribution = {name: float(last[name]) for name in run.backtest.attribution_types}
+    return RunSummary.model_validate(
+        {
+            "run_id": run.run_id,
+            "correlation_id": run.correlation_id,
+            "mode": config.mode.mode.value,
+            "share_class": config.mode.share_class,
+            "data_set": run.market.provenance.name,
+            "synthetic": run.market.provenance.synthetic,
+            "scenarios": run.request.scenarios,
+            "seed": run.request.seed,
+            "start": instant_text(instants[0]),
+            "end": instant_text(instants[-1]),
+            "steps": statistics.rows,
+            "initial_capital": invested,
+            "final_equity": float(last["equity_share_class"]),
+            "total_pnl_share_class": float(last["total_pnl_share_class"]),
+            "total_pnl_usd": float(last["total_pnl_usd"]),
+            **returns,
+            "target_apy": config.mode.target_apy,
+            "apy_vs_target": None if annualised is None else annualised - config.mode.target_apy,
+            "target_max_drawdown": config.mode.max_drawdown,
+            "drawdown_vs_target": drawdown - config.mode.max_drawdown,
+            "pnl_attribution": attribution,
+            "unexplained_pnl": statistics.largest_unexplained(),
+            "decisions": {kind.value: number for kind, number in decisions.items()},
+            "orders": outcome.counts.orders,
+            "operations_failed": outcome.counts.operations_failed,
+            "reconciliation_failures": 0,
+            "errors_by_code": dict(outcome.errors),
+            "total_fees": outcome.counts.fees_usd / usd_per_share_class,
+            "open_at_end": run.backtest.is_open(outcome.state),
+            **statistics.extremes(),
+            "liquidations": 0,
+            "event_counts": event_counts,
+            "warnings": run.warnings,
+            "log_dir": str(log_dir),
+            "results_dir": str(results_dir),
+            "engine_seconds": outcome.engine_seconds,
+            "records_seconds": outcome.records_seconds,
+        }
+    )

@@ -1,0 +1,263 @@
+"""One backtest from configuration and market to the state after the last row; files are the caller's business."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dataflow.engine.component_logs import ComponentLogs
+from dataflow.engine.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
+from dataflow.engine.graph import OBSERVE_STAGES, Graph, build_graph
+from dataflow.engine.journal import Journal, JournalContext
+from dataflow.engine.loop import Engine, RunCounts
+from dataflow.engine.market_rows import MarketRows
+from dataflow.engine.parameters import Parameters, build_parameters
+from dataflow.engine.state import RunState
+from dataflow.engine.statistics import RunStatistics
+from dataflow.engine.tight_loop import TightLoop
+from dataflow.engine.validation import CallCheck, validate_operations, validate_stage
+from dataflow.engine.windows import CAP_ROWS, WindowPolicy
+from dataflow.market.market import Market, MarketRequest
+from dataflow.records.event_log import DomainEventLogger
+from dataflow.venues.simulated import SimulatedWorld, simulated_router
+from schemas.frames import FRAMES
+from schemas.holdings import Holdings
+from schemas.instruments import wallet_key
+from schemas.models.config import RunConfig
+from schemas.snapshot import MarketSnapshot
+from schemas.units import SECONDS_PER_HOUR, Column, Instants
+from strategies.registry import MODES
+
+ExecutorName = Literal["plan", "hamilton"]
+Validation = Literal["chunk", "every-call"]
+
+ColumnSink = Callable[[str, Instants, Mapping[str, Column]], None]
+"""Takes the validated columns of one stage of a chunk."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run, none of which changes a result.
+
+    window: fixed rows a window, None to adapt. validation: frames once a chunk, or every node call as well; the
+    Hamilton executor always checks every call.
+    """
+
+    executor: ExecutorName = "plan"
+    window: int | None = None
+    validation: Validation = "chunk"
+
+
+@dataclass(frozen=True)
+class BacktestOutcome:
+    """What a run gives beside its records."""
+
+    state: RunState
+    statistics: RunStatistics
+    counts: RunCounts
+    errors: Mapping[str, int]
+    engine_seconds: float
+    records_seconds: float
+
+
+class Backtest:
+    """A run of one mode, ready to be given its market."""
+
+    def __init__(self, config: RunConfig, options: EngineOptions | None = None) -> None:
+        self.config, self.options = config, options or EngineOptions()
+        self.spec = MODES[config.mode.mode.value]
+        self.attribution_types = tuple(
+            kind.value for kind in config.mode.component_config.pnl_monitor.attribution_types
+        )
+        self._hook = CheckHook()
+        self.graph: Graph = build_graph(
+            self.spec,
+            share_class=config.mode.share_class,
+            delta_asset=config.mode.strategy_config.delta_tracking_asset,
+            attribution_types=self.attribution_types,
+            adapters=(self._hook,) if self.options.executor == "hamilton" else (),
+        )
+        self.parameters: Parameters = build_parameters(config, self.spec)
+        self.executor = self._executor()
+
+    def _executor(self) -> Executor:
+        check = CallCheck(self.graph, self.column_axes())
+        if self.options.executor == "hamilton":
+            self._hook.check = check
+            return HamiltonExecutor(self.graph)
+        return PlanExecutor(self.graph, check if self.options.validation == "every-call" else None)
+
+    def column_axes(self) -> dict[str, tuple[str, ...]]:
+        """Labels of the second axis of every column that has one."""
+        axes = {node.name: self.parameters.axes[node.axis] for node in self.graph.nodes if node.axis is not None}
+        venues = dict.fromkeys(("spot_price", "perp_mark", "funding_rate", "funding_settled"), self.config.cex_venues)
+        return {**venues, "liquidity_index": self.config.supplied_tokens, **axes}
+
+    def column_metadata(self) -> dict[str, dict[str, str]]:
+        """Unit and description of every column, for the results."""
+        described = {
+            node.name: {"unit": node.tags.get("unit", ""), "description": node.documentation.partition("\n")[0]}
+            for node in self.graph.in_stages(OBSERVE_STAGES)
+        }
+        frame = FRAMES["market"].to_schema().columns
+        raw = {name: {"unit": str((column.metadata or {}).get("unit", ""))} for name, column in frame.items()}
+        return {**{name.strip("^").removesuffix(r"\."): said for name, said in raw.items()}, **described}
+
+    def is_open(self, state: RunState) -> bool:
+        """Whether anything but the share-class token in wallet and venues is held."""
+        groups = self.parameters.groups
+        units = groups.holdings(state.values).units
+        return any(units[key] != 0.0 for group in ("spot", "perp", "a_token") for key in groups.keys.get(group, ()))
+
+    def market_request(self) -> MarketRequest:
+        """The columns that the mode needs, without a window."""
+        mode = self.config.mode
+        return MarketRequest(
+            columns=tuple(mode.data_requirements),
+            base_asset=self.config.base_asset,
+            venues=self.config.cex_venues,
+            supplied=self.config.supplied_tokens,
+            borrowed=self.config.borrowed_tokens,
+            lst=self.config.lst,
+            fill_rules=mode.fill_rules,
+            step_seconds=mode.clock_step_seconds,
+            look_back_rows=1 + self.graph.look_back_hours() * SECONDS_PER_HOUR // mode.clock_step_seconds,
+        )
+
+    def deposit(self, capital: float) -> dict[str, float]:
+        """Where the initial capital arrives: the wallet, in the share-class token."""
+        return {wallet_key(self.config.mode.share_class): capital}
+
+    def run(
+        self,
+        market: Market,
+        *,
+        capital: float,
+        seed: int,
+        correlation_id: str,
+        pid: int,
+        log: DomainEventLogger | None,
+        components: ComponentLogs | None = None,
+        sink: ColumnSink | None = None,
+        state: RunState | None = None,
+        is_final: bool = True,
+        wall_clock: Callable[[], str],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> BacktestOutcome:
+        """Run the mode over the market.
+
+        capital: share-class units, paid in on the first row of a run. state: what the partition before left, None for
+        the first. is_final: whether the run ends here. Raises PlatformError; what was done before is on record.
+        """
+        started = time.perf_counter()
+        rows = MarketRows(market, self.graph, self.executor, self.parameters)
+        statistics = RunStatistics()
+        sinking = 0.0
+
+        def take(instants: Instants, columns: Mapping[str, Column]) -> None:
+            nonlocal sinking
+            begun = time.perf_counter()
+            self._take(instants, columns, journal, statistics, sink)
+            sinking += time.perf_counter() - begun
+
+        journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state)
+        engine = self._engine(rows, journal, take, capital=capital, seed=seed, is_final=is_final)
+        final = engine.run(
+            state if state is not None else engine.initial_state(),
+            (lambda done: progress(done, len(rows))) if progress is not None else None,
+        )
+        records = journal.records_seconds + sinking
+        return BacktestOutcome(
+            final, statistics, engine.counts, journal.errors, time.perf_counter() - started - records, records
+        )
+
+    def _take(
+        self,
+        instants: Instants,
+        columns: Mapping[str, Column],
+        journal: Journal,
+        statistics: RunStatistics,
+        sink: ColumnSink | None,
+    ) -> None:
+        """Validate every stage of a chunk, then hand it on: nothing unchecked is written."""
+        axes, by_stage = self.column_axes(), self.stages_of(columns)
+        for stage, chosen in by_stage.items():
+            validate_stage(stage, chosen, axes, instants)
+        validate_operations(journal.pending)
+        statistics.add(instants, columns)
+        if sink is not None:
+            for stage, chosen in by_stage.items():
+                sink(stage, instants, chosen)
+
+    def stages_of(self, columns: Mapping[str, Column]) -> dict[str, dict[str, Column]]:
+        """Columns by stage; those of the data set belong to the market."""
+        by_stage: dict[str, dict[str, Column]] = {}
+        for name, column in columns.items():
+            node = self.graph.by_name.get(name)
+            by_stage.setdefault("market" if node is None else node.stage, {})[name] = column
+        return by_stage
+
+    def _journal(
+        self,
+        log: DomainEventLogger | None,
+        components: ComponentLogs | None,
+        rows: MarketRows,
+        correlation_id: str,
+        pid: int,
+        wall_clock: Callable[[], str],
+        state: RunState | None,
+    ) -> Journal:
+        context = JournalContext(
+            correlation_id=correlation_id,
+            pid=pid,
+            mode=self.spec.mode,
+            run_start=rows.texts[0] if state is None else state.run_start,
+            groups=self.parameters.groups,
+            assets=self.parameters.axes["assets"],
+            attribution_types=self.attribution_types,
+            wall_clock=wall_clock,
+        )
+        return Journal(log, context, components)
+
+    def _engine(
+        self,
+        rows: MarketRows,
+        journal: Journal,
+        take: Callable[[Instants, Mapping[str, Column]], None],
+        *,
+        capital: float,
+        seed: int,
+        is_final: bool,
+    ) -> Engine:
+        config, groups = self.config, self.parameters.groups
+        world = SimulatedWorld(
+            self.parameters.costs,
+            config.scenario.allow_negative_balances,
+            rows.snapshot(0),
+            groups.holdings(groups.empty()),
+        )
+
+        def place(snapshot: MarketSnapshot, holdings: Holdings) -> None:
+            world.snapshot, world.holdings = snapshot, holdings
+
+        factors = {venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues}
+        return Engine(
+            self.graph,
+            self.executor,
+            rows,
+            self.parameters,
+            journal=journal,
+            tight_loop=TightLoop(
+                self.executor,
+                journal,
+                seed=seed,
+                place=place,
+                collateral_factor=factors,
+                allow_negative_balances=config.scenario.allow_negative_balances,
+            ),
+            port=simulated_router(world, tuple(config.venues)),
+            windows=WindowPolicy(CAP_ROWS[self.options.executor], self.options.window),
+            sink=take,
+            deposit=self.deposit(capital),
+            is_final=is_final,
+        )

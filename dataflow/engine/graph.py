@@ -1,0 +1,156 @@
+"""One Hamilton graph a mode: stage modules plus strategy modules, joined by name, pruned to what the mode needs."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final
+
+os.environ.setdefault("HAMILTON_AUTOLOAD_EXTENSIONS", "0")  # loading every extension costs a second
+
+from hamilton import driver, settings
+from hamilton.node import Node as HamiltonNode
+
+from dataflow.nodes import decision, execution, exposure, market, pnl, positions, risk
+from strategies.rules import ModeSpec
+
+STAGE_MODULES: Final[tuple[ModuleType, ...]] = (market, positions, exposure, risk, pnl, decision, execution)
+
+OBSERVE_STAGES: Final = ("market", "positions", "exposure", "risk", "pnl", "decision")
+EXECUTE_STAGES: Final = ("orders", "deltas", "handshakes", "reconciliation")
+STAGES: Final = OBSERVE_STAGES + EXECUTE_STAGES
+
+TARGETS: Final = (
+    "decision",
+    "orders",
+    "holdings_after",
+    "transaction_cost_usd",
+    "asset_share",
+    "equity_share_class",
+    "net_delta_usd",
+    "risk_level",
+    "margin_usage",
+    "liquidation_threshold",
+    "unexplained_pnl",
+    "total_pnl_usd",
+    "risk_warning",
+)
+"""What every run needs; the graph of a mode is what these depend on."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step of the flattened graph: a callable and the names it takes.
+
+    arguments: (parameter, node or input) pairs. Tags are those of the node function.
+    """
+
+    name: str
+    function: Callable[..., object]
+    arguments: tuple[tuple[str, str], ...]
+    tags: Mapping[str, str]
+    documentation: str
+    module: str
+    source_function: Callable[..., object]
+
+    @property
+    def stage(self) -> str:
+        """Stage that the node belongs to."""
+        return self.tags["stage"]
+
+    @property
+    def axis(self) -> str | None:
+        """Name of the second axis of the node's column, None for (rows,)."""
+        return self.tags.get("axis")
+
+
+class Graph:
+    """The nodes of a mode in the order in which they can run, and the driver they came from."""
+
+    def __init__(self, hamilton: driver.Driver, nodes: tuple[Node, ...], inputs: frozenset[str]) -> None:
+        self.hamilton = hamilton
+        self.nodes = nodes
+        self.inputs = inputs
+        self.by_name = {node.name: node for node in nodes}
+
+    def in_stages(self, stages: tuple[str, ...]) -> tuple[Node, ...]:
+        """Nodes of the stages named, in running order."""
+        return tuple(node for node in self.nodes if node.stage in stages)
+
+    def look_back_hours(self) -> int:
+        """Hours before the first row that a market feature needs."""
+        return max((int(node.tags.get("look_back_hours", "0")) for node in self.nodes), default=0)
+
+
+def build_graph(
+    spec: ModeSpec,
+    *,
+    share_class: str,
+    delta_asset: str,
+    attribution_types: tuple[str, ...],
+    adapters: tuple[object, ...] = (),
+) -> Graph:
+    """The graph of a mode.
+
+    attribution_types: P&L nodes that the mode's attribution sums, in order. adapters: Hamilton lifecycle adapters.
+    """
+    config: dict[str, Any] = {
+        settings.ENABLE_POWER_USER_MODE: True,
+        "share_class": share_class,
+        "delta_asset": delta_asset,
+        "attribution_types": list(attribution_types),
+        "quantity_parts": list(spec.quantity_parts),
+        "value_parts": list(spec.value_parts),
+        **spec.features,
+    }
+    built = (
+        driver.Builder()
+        .with_modules(*STAGE_MODULES, *spec.modules)
+        .with_config(config)
+        .with_adapters(*adapters)
+        .build()
+    )
+    known = built.graph.nodes
+    needed = _needed(known, TARGETS)
+    ordered = [name for name in _running_order(known, needed) if not known[name].user_defined]
+    inputs = frozenset(name for name in needed if known[name].user_defined)
+    return Graph(built, tuple(_flattened(known[name]) for name in ordered), inputs)
+
+
+def _needed(known: Mapping[str, HamiltonNode], targets: tuple[str, ...]) -> frozenset[str]:
+    found: set[str] = set()
+    pending = list(targets)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(dependency.name for dependency in known[name].dependencies)
+    return frozenset(found)
+
+
+def _running_order(known: Mapping[str, HamiltonNode], needed: frozenset[str]) -> list[str]:
+    """Topological order, by stage and then by name, so that the order is the story of the data."""
+    rank = {stage: position for position, stage in enumerate(STAGES)}
+    ordered: list[str] = []
+    done: set[str] = set()
+    pending = sorted(needed, key=lambda name: (rank.get(known[name].tags.get("stage", ""), -1), name))
+    while pending:
+        ready = next(name for name in pending if all(d.name in done for d in known[name].dependencies))
+        pending.remove(ready)
+        done.add(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _flattened(node: HamiltonNode) -> Node:
+    function = node.callable
+    source = node.originating_functions[0]
+    return Node(
+        name=node.name,
+        function=function,
+        arguments=tuple((name, name) for name in node.input_types),
+        tags={key: value for key, value in node.tags.items() if isinstance(value, str)},
+        documentation=(node.documentation or "").strip(),
+        module=source.__module__,
+        source_function=source,
+    )

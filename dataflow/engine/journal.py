@@ -1,0 +1,559 @@
+"""The journal of a run: turns rows and operations into the twelve events, numbered in the order they happened.
+
+A row's events stand in fixed phases: health, initial capital, funding, position, exposure, risk, breach, decision,
+operations, P&L. Quiet rows are counted at once and written from columns in bulk when a chunk is flushed; rows with a
+decision pass through the models. Numbers depend on rows and phases only, never on windows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dataflow.engine.component_logs import ComponentLogs
+from dataflow.engine.event_fields import (
+    RISK_FIELDS,
+    RISK_LEVELS,
+    Columns,
+    exposure_columns,
+    position_columns,
+    risk_notes,
+)
+from dataflow.engine.state import PositionGroups
+from dataflow.maths.deltas import Deltas
+from dataflow.records.event_log import DomainEventLogger
+from schemas.errors import ErrorCode, PlatformError, Severity
+from schemas.holdings import Holdings
+from schemas.instruments import PositionKey
+from schemas.models.events import (
+    DomainEvent,
+    ExecutionDeltaEvent,
+    ExposureSnapshot,
+    HealthStatusEvent,
+    OperationExecutionEvent,
+    PnLCalculation,
+    PositionSnapshot,
+    ReconciliationEvent,
+    RiskAssessment,
+    StrategyDecision,
+    SystemErrorEvent,
+    TightLoopExecutionEvent,
+)
+from schemas.operations import DeltaType, OperationType
+from schemas.units import Column, Instants
+
+HEALTH_ROWS: Final = 1_000
+"""Rows between two health events."""
+
+COMPONENTS: Final = (
+    "DataProvider",
+    "PositionMonitor",
+    "ExposureMonitor",
+    "RiskMonitor",
+    "PnLMonitor",
+    "StrategyManager",
+    "ExecutionManager",
+    "PositionUpdateHandler",
+)
+"""Components whose health is reported."""
+
+AnyEvent = TypeVar("AnyEvent", bound=DomainEvent)
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class JournalContext:
+    """What every event of a run carries or needs.
+
+    run_start: text of the first instant of the run. degraded_after: errors after which health is degraded.
+    """
+
+    correlation_id: str
+    pid: int
+    mode: str
+    run_start: str
+    groups: PositionGroups
+    assets: tuple[str, ...]
+    attribution_types: tuple[str, ...]
+    wall_clock: Callable[[], str]
+    degraded_after: int = 5
+
+
+@dataclass
+class QuietRows:
+    """Rows of a chunk without decision: where their lines start, and what stands between the phases."""
+
+    starts: list[Numbers] = field(default_factory=list)
+    before_position: list[Numbers] = field(default_factory=list)
+    edges: list[Numbers] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Forget the rows of a chunk that has been written."""
+        self.starts.clear()
+        self.before_position.clear()
+        self.edges.clear()
+
+
+class Journal:
+    """Events of a run in the order in which they happened; written when a chunk is complete and valid."""
+
+    def __init__(
+        self, log: DomainEventLogger | None, context: JournalContext, components: ComponentLogs | None = None
+    ) -> None:
+        self.order = 0
+        self.errors: dict[str, int] = {}
+        self.breached = False
+        self.records_seconds = 0.0
+        self._log, self._context = log, context
+        self._components = components or ComponentLogs.silent()
+        self.pending: list[DomainEvent] = []
+        self._quiet = QuietRows()
+        self._envelope = {"correlation_id": context.correlation_id, "pid": context.pid}
+
+    # -- single events
+
+    def _emit(self, event_class: type[AnyEvent], timestamp: str, **fields: object) -> AnyEvent:
+        event = self._numbered(event_class, timestamp, self.order, **fields)
+        self.order += 1
+        return event
+
+    def _numbered(self, event_class: type[AnyEvent], timestamp: str, order: int, **fields: object) -> AnyEvent:
+        event = event_class(
+            timestamp=timestamp, real_utc_time=self._context.wall_clock(), order=order, **self._envelope, **fields
+        )
+        self.pending.append(event)
+        return event
+
+    def health(self, timestamp: str) -> None:
+        """The state of every component, from the errors seen so far."""
+        self._components.info("HealthMonitor", "health checked", timestamp, errors=sum(self.errors.values()))
+        self._emit(HealthStatusEvent, timestamp, **self._health_fields())
+
+    def _health_fields(self) -> dict[str, object]:
+        seen = sum(self.errors.values())
+        worst = "unhealthy" if seen > 2 * self._context.degraded_after else "degraded"
+        status = worst if seen > self._context.degraded_after else "healthy"
+        score = {"healthy": 1.0, "degraded": 0.5, "unhealthy": 0.0}[status]
+        return {
+            "overall_status": status,
+            "component_statuses": dict.fromkeys(COMPONENTS, status),
+            "health_score": score,
+        }
+
+    def settled(
+        self,
+        timestamp: str,
+        delta_type: DeltaType,
+        deltas: Deltas,
+        *,
+        holdings: Holdings,
+        equity_usd: float,
+        prices: Mapping[str, float],
+        order: int | None = None,
+    ) -> None:
+        """A settlement and the balances after it: initial capital, funding."""
+        trigger = "initial_capital" if delta_type is DeltaType.INITIAL_CAPITAL else delta_type.value
+        if order is None:
+            order, self.order = self.order, self.order + 2
+        self._components.info("PositionUpdateHandler", f"{trigger} applied", timestamp, deltas=dict(deltas))
+        self._delta_event(timestamp, order, delta_type, trigger, deltas, prices, operation=None, operation_id=None)
+        self._snapshot(timestamp, order + 1, holdings.units, equity_usd, trigger)
+
+    def applied(
+        self,
+        timestamp: str,
+        delta_type: DeltaType,
+        deltas: Deltas,
+        *,
+        holdings: Holdings,
+        equity_usd: float,
+        prices: Mapping[str, float],
+        operation: OperationType,
+        operation_id: str,
+        executed_price: float | None,
+        fee: tuple[float, str],
+    ) -> None:
+        """Changes of one operation and the balances after them."""
+        self._delta_event(
+            timestamp,
+            self.order,
+            delta_type,
+            "execution_manager",
+            deltas,
+            prices,
+            operation=operation,
+            operation_id=operation_id,
+            executed_price=executed_price,
+            fee=fee if delta_type is DeltaType.FEE else (0.0, ""),
+        )
+        self._snapshot(timestamp, self.order + 1, holdings.units, equity_usd, "execution_manager")
+        self._components.info(
+            "PositionMonitor", f"{delta_type.value} applied", timestamp, operation_id=operation_id, deltas=dict(deltas)
+        )
+        self.order += 2
+
+    def _delta_event(
+        self,
+        timestamp: str,
+        order: int,
+        delta_type: DeltaType,
+        trigger: str,
+        deltas: Deltas,
+        prices: Mapping[str, float],
+        *,
+        operation: OperationType | None,
+        operation_id: str | None,
+        executed_price: float | None = None,
+        fee: tuple[float, str] = (0.0, ""),
+    ) -> None:
+        self._numbered(
+            ExecutionDeltaEvent,
+            timestamp,
+            order,
+            delta_type=delta_type,
+            trigger_source=trigger,
+            deltas_applied=len(deltas),
+            total_delta_value_usd=sum(abs(change) * prices[key] for key, change in deltas),
+            source_operation_id=operation_id,
+            deltas=structured_deltas(deltas, delta_type, operation, executed_price, fee),
+        )
+
+    def _snapshot(
+        self, timestamp: str, order: int, units: Mapping[str, float], equity_usd: float, trigger: str
+    ) -> None:
+        self._numbered(
+            PositionSnapshot,
+            timestamp,
+            order,
+            positions=dict(units),
+            total_value_usd=equity_usd,
+            position_type="simulated",
+            trigger_source=trigger,
+        )
+
+    def position(self, timestamp: str, holdings: Holdings, equity_usd: float) -> None:
+        """The balances at the start of a row."""
+        self._snapshot(timestamp, self.order, holdings.units, equity_usd, "position_refresh")
+        self.order += 1
+
+    def exposure_and_risk(self, timestamp: str, columns: Columns) -> None:
+        """Exposure and risk of a one-row set of columns."""
+        assets = exposure_columns(columns, self._context.assets)
+        self._emit(
+            ExposureSnapshot,
+            timestamp,
+            net_delta_usd=float(columns["net_delta_usd"][0]),
+            asset_exposures={
+                asset: {name: float(column[0]) for name, column in fields.items()} for asset, fields in assets.items()
+            },
+            total_value_usd=float(columns["equity_usd"][0]),
+            share_class_value=float(columns["equity_share_class"][0]),
+        )
+        warnings, breaches = risk_notes(columns, 0)
+        self._components.info(
+            "ExposureMonitor", "exposure calculated", timestamp, equity_usd=float(columns["equity_usd"][0])
+        )
+        self._components.info(
+            "RiskMonitor", "risk assessed", timestamp, warnings=list(warnings), breaches=list(breaches)
+        )
+        self._emit(
+            RiskAssessment,
+            timestamp,
+            **{name: float(columns[node][0]) for name, node in RISK_FIELDS.items()},
+            risk_level=RISK_LEVELS[int(columns["risk_level"][0])],
+            breach_detected=bool(breaches),
+            warnings=warnings,
+            breaches=breaches,
+        )
+
+    def breach_of_row(self, timestamp: str, columns: Columns) -> None:
+        """An error event if a breach begins or ends with a one-row set of columns."""
+        breaches = risk_notes(columns, 0)[1]
+        if bool(breaches) != self.breached:
+            self.breach(timestamp, breaches, order=self.order)
+            self.order += 1
+
+    def breach(self, timestamp: str, breaches: Iterable[str], *, order: int) -> None:
+        """A risk limit began or ceased to be crossed."""
+        self.breached = not self.breached
+        what = ", ".join(breaches) if self.breached else "all limits"
+        message = f"risk limit breached: {what}" if self.breached else f"risk limit breach ended: {what} hold again"
+        self._error(timestamp, order, ErrorCode.RISK_LIMIT_BREACHED, message, "RiskMonitor", Severity.HIGH, message)
+
+    def failure(self, timestamp: str, error: PlatformError, trace: str) -> None:
+        """An error that a component raised."""
+        self._error(timestamp, self.order, error.code, error.message, error.component, error.severity, trace)
+        self.order += 1
+
+    def _error(
+        self,
+        timestamp: str,
+        order: int,
+        code: ErrorCode,
+        message: str,
+        component: str,
+        severity: Severity,
+        trace: str,
+    ) -> None:
+        self.errors[code.value] = self.errors.get(code.value, 0) + 1
+        self._components.error(component, message, timestamp, code, trace)
+        self._numbered(
+            SystemErrorEvent,
+            timestamp,
+            order,
+            error_code=code,
+            error_message=message,
+            component=component,
+            severity=severity,
+            stack_trace=trace,
+        )
+
+    def decision(self, timestamp: str, **fields: object) -> None:
+        """What was decided, hold included."""
+        event = self._emit(StrategyDecision, timestamp, strategy_name=self._context.mode, **fields)
+        self._components.info(
+            "StrategyManager",
+            f"decided {event.decision_type.value}: {event.decision_reason}",
+            timestamp,
+            orders=event.orders_generated,
+            order_value_usd=event.total_order_value_usd,
+        )
+
+    def operation(self, timestamp: str, **fields: object) -> None:
+        """One operation as attempted."""
+        event = self._emit(OperationExecutionEvent, timestamp, **fields)
+        self._components.info(
+            "ExecutionManager",
+            f"{event.operation_type.value} at {event.venue} {event.status.value}",
+            timestamp,
+            operation_id=event.operation_id,
+            fee_amount=event.fee_amount,
+            fee_currency=event.fee_currency,
+        )
+
+    def reconciliation(self, timestamp: str, **fields: object) -> None:
+        """Expected against actual."""
+        self._emit(ReconciliationEvent, timestamp, **fields)
+
+    def tight_loop(self, timestamp: str, **fields: object) -> None:
+        """One pass of execute, apply, reconcile."""
+        self._emit(TightLoopExecutionEvent, timestamp, **fields)
+
+    def pnl(self, timestamp: str, columns: Columns) -> None:
+        """P&L of a one-row set of columns."""
+        self._components.info(
+            "PnLMonitor", "P&L calculated", timestamp, total_pnl_usd=float(columns["total_pnl_usd"][0])
+        )
+        self._emit(
+            PnLCalculation,
+            timestamp,
+            total_pnl_usd=float(columns["total_pnl_usd"][0]),
+            total_pnl_share_class=float(columns["total_pnl_share_class"][0]),
+            pnl_attribution={name: float(columns[name][0]) for name in self._context.attribution_types},
+            period_start=self._context.run_start,
+            period_end=timestamp,
+            unexplained_pnl=float(columns["unexplained_pnl"][0]),
+            reconciled=True,
+        )
+
+    # -- quiet rows
+
+    def quiet_rows(
+        self,
+        texts: Sequence[str],
+        columns: Columns,
+        *,
+        first_row: int,
+        is_last: bool,
+    ) -> None:
+        """Count the lines of rows without a decision, and make the few events among them that are not in bulk."""
+        rows = len(texts)
+        health = ((np.arange(first_row, first_row + rows) % HEALTH_ROWS) == 0).astype(np.int64)
+        settled = _settled(columns, rows)
+        breach = columns["breach_detected"] > 0.0
+        before = np.concatenate([[self.breached], breach[:-1]])
+        edges = (breach != before).astype(np.int64)
+        counts = 5 + health + 2 * settled + edges
+        counts[-1] += is_last
+        ends = self.order + np.add.accumulate(counts)
+        starts = ends - counts
+        for row in np.flatnonzero(health).tolist():
+            self._numbered(HealthStatusEvent, texts[row], int(starts[row]), **self._health_fields())
+        for row in np.flatnonzero(settled).tolist():
+            self._funding(texts[row], columns, row, order=int(starts[row] + health[row]))
+        before_position = health + 2 * settled
+        for row in np.flatnonzero(edges).tolist():
+            self.breach(texts[row], risk_notes(columns, row)[1], order=int(starts[row] + before_position[row]) + 3)
+        if is_last:
+            self._numbered(HealthStatusEvent, texts[-1], int(ends[-1]) - 1, **self._health_fields())
+        self.order = int(ends[-1])
+        self._quiet.starts.append(starts)
+        self._quiet.before_position.append(before_position)
+        self._quiet.edges.append(edges)
+
+    def funding_of_row(self, timestamp: str, columns: Columns) -> None:
+        """Funding settled at a one-row set of columns, if any."""
+        if _settled(columns, 1)[0]:
+            self._funding(timestamp, columns, 0, order=self.order)
+            self.order += 2
+
+    def _funding(self, timestamp: str, columns: Columns, row: int, *, order: int) -> None:
+        groups = self._context.groups
+        flows = columns["funding_flow"][row].tolist()
+        deltas = tuple((key, flow) for key, flow in zip(groups.keys["quote"], flows, strict=True) if flow != 0.0)
+        units = {key: float(column[row]) for key, column in position_columns(columns, groups).items()}
+        self.settled(
+            timestamp,
+            DeltaType.FUNDING,
+            deltas,
+            holdings=Holdings(units, {}),
+            equity_usd=float(columns["equity_usd"][row]),
+            prices=dict.fromkeys(groups.keys["quote"], 1.0),
+            order=order,
+        )
+
+    def flush(self, instants: Instants, columns: Columns, quiet: npt.NDArray[np.bool_]) -> None:
+        """Write the chunk: ``instants`` and ``columns`` are all its rows, ``quiet`` marks those without a decision."""
+        if self._log is None:
+            self.pending.clear()
+            self._quiet.clear()
+            return
+        if self._quiet.starts:
+            self._write_quiet(instants[quiet], {name: column[quiet] for name, column in columns.items()})
+        for event in self.pending:
+            self._log.log(event)
+        self.pending.clear()
+        self._quiet.clear()
+        self._log.flush()
+
+    def _write_quiet(self, instants: Instants, columns: Columns) -> None:
+        assert self._log is not None
+        context, quiet = self._context, self._quiet
+        position = np.concatenate(quiet.starts) + np.concatenate(quiet.before_position)
+        edges = np.concatenate(quiet.edges)
+        log, texts = self._log.log_rows, np.datetime_as_string(instants, unit="s")
+        log(
+            PositionSnapshot,
+            order=position,
+            timestamps=instants,
+            fields={
+                "positions": position_columns(columns, context.groups),
+                "total_value_usd": columns["equity_usd"],
+                "position_type": "simulated",
+                "trigger_source": "position_refresh",
+            },
+        )
+        log(
+            ExposureSnapshot,
+            order=position + 1,
+            timestamps=instants,
+            fields={
+                "net_delta_usd": columns["net_delta_usd"],
+                "asset_exposures": exposure_columns(columns, context.assets),
+                "total_value_usd": columns["equity_usd"],
+                "share_class_value": columns["equity_share_class"],
+            },
+        )
+        self._write_risk(instants, columns, position + 2)
+        levels = tuple(RISK_LEVELS[int(level)].value for level in columns["risk_level"])
+        log(
+            StrategyDecision,
+            order=position + 3 + edges,
+            timestamps=instants,
+            fields={
+                "strategy_name": context.mode,
+                "decision_type": "hold",
+                "orders_generated": 0,
+                "total_order_value_usd": 0.0,
+                "decision_reason": HOLD_REASON,
+                "trigger_source": TRIGGER,
+                "risk_level": levels,
+            },
+        )
+        log(
+            PnLCalculation,
+            order=position + 4 + edges,
+            timestamps=instants,
+            fields={
+                "total_pnl_usd": columns["total_pnl_usd"],
+                "total_pnl_share_class": columns["total_pnl_share_class"],
+                "pnl_attribution": {name: columns[name] for name in context.attribution_types},
+                "period_start": context.run_start,
+                "period_end": tuple(texts.tolist()),
+                "unexplained_pnl": columns["unexplained_pnl"],
+                "reconciled": True,
+            },
+        )
+
+    def _write_risk(self, instants: Instants, columns: Columns, order: Numbers) -> None:
+        """Risk lines in one batch for each pattern of level, warnings and breaches."""
+        assert self._log is not None
+        flags = [
+            columns[name] for name in ("risk_level", "risk_warning", "margin_breach", "delta_breach") if name in columns
+        ]
+        flags.append(columns["breach_detected"])
+        patterns = np.zeros(len(order), dtype=np.int64)
+        for flag in flags:
+            patterns = patterns * 4 + flag.astype(np.int64)
+        for pattern in np.unique(patterns):
+            chosen = patterns == pattern
+            some = {name: column[chosen] for name, column in columns.items()}
+            warnings, breaches = risk_notes(some, 0)
+            self._log.log_rows(
+                RiskAssessment,
+                order=order[chosen],
+                timestamps=instants[chosen],
+                fields={
+                    **{name: some[node] for name, node in RISK_FIELDS.items()},
+                    "risk_level": RISK_LEVELS[int(some["risk_level"][0])].value,
+                    "breach_detected": bool(breaches),
+                    "warnings": list(warnings),
+                    "breaches": list(breaches),
+                },
+            )
+
+
+HOLD_REASON: Final = "no_rule_applies"
+TRIGGER: Final = "full_loop"
+
+
+def structured_deltas(
+    deltas: Deltas,
+    delta_type: DeltaType,
+    operation: OperationType | None,
+    executed_price: float | None,
+    fee: tuple[float, str],
+) -> list[dict[str, object]]:
+    """Changes in the form of the log; the fee stands once, on the first record in its currency."""
+    source = operation.value if operation is not None and delta_type is DeltaType.EXECUTION_DELTAS else delta_type.value
+    records: list[dict[str, object]] = []
+    unpaid = fee[0]
+    for key, change in deltas:
+        is_fee = unpaid > 0.0 and PositionKey.parse(key).token == fee[1]
+        records.append(
+            {
+                "position_key": key,
+                "delta_amount": change,
+                "operation_type": operation,
+                "source": source,
+                "price": executed_price,
+                "fee": unpaid if is_fee else 0.0,
+            }
+        )
+        unpaid = 0.0 if is_fee else unpaid
+    return records
+
+
+def _settled(columns: Columns, rows: int) -> Numbers:
+    """1 on rows where funding moved a balance."""
+    if "funding_flow" not in columns:
+        return np.zeros(rows, dtype=np.int64)
+    moved: Numbers = np.any(columns["funding_flow"] != 0.0, axis=1).astype(np.int64)
+    return moved
+
+
+def row_of(columns: Columns, row: int) -> dict[str, Column]:
+    """One row of every column, keeping the first axis."""
+    return {name: column[row : row + 1] for name, column in columns.items()}

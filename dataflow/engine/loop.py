@@ -1,0 +1,371 @@
+"""The loop: windows of rows through the observe nodes, decisions through the tight loop, state from row to row.
+
+Order within a row: settle what is due, value, exposure, risk, decide, execute at the row's prices, then value again.
+Rows before the first decision of a window are committed as they are; the decision's row is evaluated once more after
+execution, with nothing left to settle, and that is what is recorded.
+"""
+
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from dataflow.engine.event_fields import RISK_LEVELS, Columns
+from dataflow.engine.executors import Executor
+from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
+from dataflow.engine.journal import HEALTH_ROWS, HOLD_REASON, TRIGGER, Journal, row_of
+from dataflow.engine.market_rows import MarketRows
+from dataflow.engine.parameters import Parameters
+from dataflow.engine.state import NEVER, RunState
+from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
+from dataflow.engine.windows import WindowPolicy
+from schemas.decisions import DecisionRule
+from schemas.errors import PlatformError
+from schemas.holdings import Holdings
+from schemas.intents import OrderIntent
+from schemas.operations import DecisionType, DeltaType
+from schemas.port import OrderPort
+from schemas.snapshot import MarketSnapshot
+from schemas.units import Column, Instants
+
+CHUNK_ROWS = 65_536
+"""Rows kept in memory before they are validated and written."""
+
+ChunkSink = Callable[[Instants, Mapping[str, Column]], None]
+"""Takes every column of a complete chunk: validates it, and writes it to the results."""
+
+_ONE_OLD = np.zeros(1)
+
+
+@dataclass
+class RunCounts:
+    """What happened, for the summary. Amounts in USD, >= 0."""
+
+    decisions: Counter[DecisionType] = field(default_factory=Counter)
+    orders: int = 0
+    operations_failed: int = 0
+    fees_usd: float = 0.0
+
+
+@dataclass
+class Chunk:
+    """Rows committed since the last flush."""
+
+    first_row: int
+    pieces: dict[str, list[Column]] = field(default_factory=dict)
+    quiet: list[npt.NDArray[np.bool_]] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, columns: Mapping[str, Column], *, quiet: bool) -> None:
+        """Append rows."""
+        for name, column in columns.items():
+            self.pieces.setdefault(name, []).append(column)
+        rows = len(next(iter(columns.values())))
+        self.quiet.append(np.full(rows, quiet))
+        self.rows += rows
+
+
+class Engine:
+    """One run of one mode over rows that are already loaded."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        executor: Executor,
+        market: MarketRows,
+        parameters: Parameters,
+        *,
+        journal: Journal,
+        tight_loop: TightLoop,
+        port: OrderPort,
+        windows: WindowPolicy,
+        sink: ChunkSink,
+        deposit: Mapping[str, float],
+        is_final: bool = True,
+    ) -> None:
+        self._executor, self._market, self._parameters = executor, market, parameters
+        self._journal, self._tight_loop, self._port = journal, tight_loop, port
+        self._windows, self._sink, self._deposit, self._is_final = windows, sink, deposit, is_final
+        self._nodes = tuple(node for node in graph.in_stages(OBSERVE_STAGES) if node.stage != "market")
+        self._names = tuple(node.name for node in self._nodes)
+        self._valued = tuple(node.name for node in self._nodes if node.stage in ("positions", "exposure", "risk"))
+        self._carries = _tagged(self._nodes, "carry")
+        self._on_execution = _tagged(self._nodes, "carry_on_execution")
+        self._on_entry = _tagged(self._nodes, "carry_on_entry")
+        self._rules = {rule.code: rule for rule in _rules(parameters)}
+        self._chunk = Chunk(0)
+        self.counts = RunCounts()
+
+    # -- state
+
+    def initial_state(self) -> RunState:
+        """The state before the first row of a run: empty books, nothing carried."""
+        carried: dict[str, float | Column] = dict.fromkeys(
+            (*self._carries.values(), *self._on_execution.values(), *self._on_entry.values()), 0.0
+        )
+        carried |= {
+            "transaction_costs_before": 0.0,
+            "deposited_usd": 0.0,
+            "deposited_share_class": 0.0,
+            "last_risk_exit_seconds": NEVER,
+            "entry_quantity": 0.0,
+            "breach_before": 0.0,
+        }
+        return RunState({**carried, **self._parameters.groups.empty()}, run_start=self._market.texts[0])
+
+    # -- the run
+
+    def run(self, state: RunState, progress: Callable[[int], None] | None = None) -> RunState:
+        """Process every row of the market from ``state`` on and give the state after the last.
+
+        Whatever happens, what was committed is written; an error is recorded before it leaves.
+        """
+        base = state.row
+        self._journal.order, self._journal.breached = state.order, bool(state.values["breach_before"])
+        row, rows = 0, len(self._market)
+        try:
+            while row < rows:
+                done, state = self._window(row, rows, base, state)
+                row += done
+                if progress is not None:
+                    progress(row)
+                if self._chunk.rows >= CHUNK_ROWS:
+                    self._flush()
+        except PlatformError as error:
+            self._journal.failure(self._market.texts[min(row, rows - 1)], error, traceback.format_exc())
+            self._flush()
+            raise
+        self._flush()
+        return state.moved(order=self._journal.order)
+
+    def _window(self, row: int, rows: int, base: int, state: RunState) -> tuple[int, RunState]:
+        """Process the next rows; how many, and the state after them."""
+        is_start = base + row == 0
+        if is_start:
+            state = self._pay_in(state)
+        end = row + 1 if is_start else min(rows, row + self._windows.next_rows())
+        columns = self._observe(row, end, base, state)
+        acts = np.flatnonzero(columns["decision"])
+        quiet = end - row if len(acts) == 0 else int(acts[0])
+        if is_start and quiet:
+            return 1, self._single_row(row, base, columns, state)
+        if quiet:
+            kept = columns if quiet == end - row else {name: column[:quiet] for name, column in columns.items()}
+            state = self._commit_quiet(row, row + quiet, base, kept, state)
+        if len(acts) == 0:
+            self._windows.quiet(end - row)
+            return end - row, state
+        self._windows.event(quiet + 1)
+        return quiet + 1, self._single_row(row + quiet, base, row_of(columns, quiet), state)
+
+    def _observe(self, start: int, end: int, base: int, state: RunState) -> dict[str, Column]:
+        """Every observe column of the rows, on the assumption that nothing is traded in them."""
+        rows = np.arange(base + start, base + end, dtype=np.float64)
+        return self._evaluate(self._names, start, end, state, rows, np.ones(end - start))
+
+    def _evaluate(
+        self,
+        names: tuple[str, ...],
+        start: int,
+        end: int,
+        state: RunState,
+        row_number: Column,
+        row_is_new: Column,
+    ) -> dict[str, Column]:
+        known = {
+            **self._parameters.inputs,
+            **self._market.between(start, end),
+            **state.values,
+            "row_number": row_number,
+            "row_is_new": row_is_new,
+            "epoch_seconds": self._market.epoch_seconds[start:end],
+        }
+        values = self._executor.evaluate(names, known)
+        return {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes give columns
+
+    def _carried(self, state: RunState, columns: Columns, row: int) -> RunState:
+        """State after one row of the columns."""
+        carried: dict[str, float | Column] = {}
+        for name, target in self._carries.items():
+            value = columns[name][row]
+            carried[target] = value.copy() if isinstance(value, np.ndarray) else float(value)
+        return state.with_values(carried)
+
+    def _commit_quiet(self, start: int, end: int, base: int, columns: Columns, state: RunState) -> RunState:
+        is_last = self._is_final and end == len(self._market)
+        self._journal.quiet_rows(self._market.texts[start:end], columns, first_row=base + start, is_last=is_last)
+        self._chunk.add(columns, quiet=True)
+        return self._carried(state, columns, -1).moved(row=base + end, order=self._journal.order)
+
+    # -- rows that go through the models one by one
+
+    def _pay_in(self, state: RunState) -> RunState:
+        """Initial capital, at the first row of a run."""
+        groups = self._parameters.groups
+        holdings = groups.holdings(state.values).applied(self._deposit.items())
+        prices = self._market.key_prices(0, groups.keys)
+        value_usd = sum(amount * prices[key] for key, amount in self._deposit.items())
+        self._journal.health(self._market.texts[0])
+        self._journal.settled(
+            self._market.texts[0],
+            DeltaType.INITIAL_CAPITAL,
+            tuple(self._deposit.items()),
+            holdings=holdings,
+            equity_usd=value_usd,
+            prices=prices,
+        )
+        usd_per_share_class = float(self._market.columns["usd_per_share_class"][0])
+        return state.with_values(
+            {
+                **groups.values(holdings),
+                "deposited_usd": value_usd,
+                "deposited_share_class": value_usd / usd_per_share_class,
+                "reference_equity": value_usd / usd_per_share_class,
+            }
+        )
+
+    def _single_row(self, row: int, base: int, columns: Columns, state: RunState) -> RunState:
+        """One row, with its decision executed if it has one."""
+        timestamp, groups, number = self._market.texts[row], self._parameters.groups, base + row
+        if number and number % HEALTH_ROWS == 0:
+            self._journal.health(timestamp)
+        self._journal.funding_of_row(timestamp, columns)
+        state = self._carried(state, columns, 0)
+        self._journal.position(timestamp, groups.holdings(state.values), float(columns["equity_usd"][0]))
+        self._journal.exposure_and_risk(timestamp, columns)
+        self._journal.breach_of_row(timestamp, columns)
+        code = float(columns["decision"][0])
+        if code == 0.0:
+            self._journal.decision(timestamp, **_hold_fields(columns))
+            after = columns
+        else:
+            state, after = self._decide(row, self._rules[int(code)], columns, state)
+            self._journal.breach_of_row(timestamp, after)
+        self._journal.pnl(timestamp, after)
+        if self._is_final and row == len(self._market) - 1:
+            self._journal.health(timestamp)
+        self._chunk.add({**after, "decision": columns["decision"]}, quiet=False)
+        return state.moved(row=number + 1, order=self._journal.order)
+
+    def _decide(
+        self, row: int, rule: DecisionRule, columns: Columns, state: RunState
+    ) -> tuple[RunState, dict[str, Column]]:
+        """Execute the decision of a row; the state and the columns after it."""
+        decision = self._decision(row, rule, columns)
+        self._record_decision(decision, columns)
+        groups = self._parameters.groups
+
+        def value(holdings: Holdings) -> dict[str, Column]:
+            changed = state.with_values(groups.values(holdings))
+            return self._evaluate(self._valued, row, row + 1, changed, np.array([float(state.row)]), _ONE_OLD)
+
+        outcome = self._tight_loop.process_orders(
+            decision, groups.holdings(state.values), first_operation=state.operations, value=value
+        )
+        self._count(rule, outcome)
+        return self._settle_decision(row, rule, outcome, state)
+
+    def _settle_decision(
+        self, row: int, rule: DecisionRule, outcome: Outcome, state: RunState
+    ) -> tuple[RunState, dict[str, Column]]:
+        """Book the costs and set what an executed decision resets: reference equity, cooldown, entry quantity."""
+        usd_per_share_class = float(self._market.columns["usd_per_share_class"][row])
+        costs = float(state.values["transaction_costs_before"]) - outcome.cost_usd / usd_per_share_class
+        changes = {**self._parameters.groups.values(outcome.holdings), "transaction_costs_before": costs}
+        if rule.is_risk_exit:
+            changes["last_risk_exit_seconds"] = float(self._market.epoch_seconds[row])
+        state = state.with_values(changes).moved(operations=state.operations + outcome.attempted)
+        after = self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD)
+        state = self._carried(state, after, 0)
+        if outcome.confirmed:
+            resets = {**self._on_execution, **(self._on_entry if rule.is_entry else {})}
+            state = state.with_values({target: float(after[name][0]) for name, target in resets.items()})
+        return state, after
+
+    def _decision(self, row: int, rule: DecisionRule, columns: Columns) -> Decision:
+        snapshot = self._market.snapshot(row)
+        known = {
+            **self._parameters.inputs,
+            **self._market.between(row, row + 1),
+            **columns,
+            "venue_port": self._port,
+        }
+        orders = self._executor.evaluate(["orders"], known)["orders"]
+        assert isinstance(orders, list)
+        return Decision(
+            timestamp=self._market.texts[row],
+            rule=rule,
+            orders=orders,
+            snapshot=snapshot,
+            prices=self._market.key_prices(row, self._parameters.groups.keys),
+            known={**known, "orders": orders},
+        )
+
+    def _record_decision(self, decision: Decision, columns: Columns) -> None:
+        self._journal.decision(
+            decision.timestamp,
+            decision_type=decision.rule.decision_type,
+            orders_generated=len(decision.orders),
+            total_order_value_usd=sum(order_value_usd(order, decision.snapshot) for order in decision.orders),
+            decision_reason=decision.rule.reason,
+            trigger_source=TRIGGER,
+            risk_level=_risk_level(columns),
+        )
+
+    def _count(self, rule: DecisionRule, outcome: Outcome) -> None:
+        self.counts.decisions[rule.decision_type] += 1
+        self.counts.orders += outcome.attempted
+        self.counts.operations_failed += outcome.failed
+        self.counts.fees_usd += outcome.fees_usd
+
+    def _flush(self) -> None:
+        chunk = self._chunk
+        if not chunk.rows:
+            return
+        self._chunk = Chunk(chunk.first_row + chunk.rows)
+        start, end = chunk.first_row, chunk.first_row + chunk.rows
+        columns = self._market.between(start, end)
+        columns |= {name: np.concatenate(pieces) for name, pieces in chunk.pieces.items()}
+        instants = self._market.instants[start:end]
+        self._sink(instants, columns)
+        started = time.perf_counter()
+        self._journal.flush(instants, columns, np.concatenate(chunk.quiet))
+        self._journal.records_seconds += time.perf_counter() - started
+
+
+def order_value_usd(order: OrderIntent, snapshot: MarketSnapshot) -> float:
+    """Size of an order in USD, >= 0: base units at mid, other amounts at the price of their token."""
+    if order.pair is not None:
+        series = "perp_mark" if order.target_token.endswith("-PERP") else "spot_price"
+        return order.amount * snapshot.value_of(series, order.venue)
+    token = order.target_token if order.source_token.startswith("a") else order.source_token
+    return order.amount * (1.0 if token == "USDT" else snapshot.eth_price)
+
+
+def _tagged(nodes: tuple[Node, ...], tag: str) -> dict[str, str]:
+    return {node.name: node.tags[tag] for node in nodes if tag in node.tags}
+
+
+def _rules(parameters: Parameters) -> tuple[DecisionRule, ...]:
+    rules = parameters.inputs["rules"]
+    assert isinstance(rules, tuple)
+    return rules
+
+
+def _risk_level(columns: Columns) -> str:
+    return RISK_LEVELS[int(columns["risk_level"][0])].value
+
+
+def _hold_fields(columns: Columns) -> dict[str, object]:
+    return {
+        "decision_type": DecisionType.HOLD,
+        "orders_generated": 0,
+        "total_order_value_usd": 0.0,
+        "decision_reason": HOLD_REASON,
+        "trigger_source": TRIGGER,
+        "risk_level": _risk_level(columns),
+    }

@@ -1,0 +1,71 @@
+"""The market of a run as the engine sees it: columns of the run's rows, and one row as a snapshot."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dataflow.engine.executors import Executor
+from dataflow.engine.graph import Graph
+from dataflow.engine.parameters import Parameters
+from dataflow.market.market import Market
+from schemas.snapshot import MarketSnapshot
+from schemas.units import Column, Instants
+
+
+class MarketRows:
+    """Market columns and the market stage's nodes, from the first row of the run on.
+
+    The nodes are computed once, look-back rows included, which are then cut off.
+    """
+
+    def __init__(self, market: Market, graph: Graph, executor: Executor, parameters: Parameters) -> None:
+        first = market.first_row
+        self.instants: Instants = market.instants[first:]
+        self.texts: list[str] = np.datetime_as_string(self.instants, unit="s").tolist()
+        self.raw_names = tuple(name for name in market.columns if name in graph.inputs)
+        names = [node.name for node in graph.in_stages(("market",))]
+        known = {**parameters.inputs, **{name: market.columns[name] for name in self.raw_names}}
+        values = executor.evaluate(names, known)
+        self.columns: dict[str, Column] = {}
+        for name in (*self.raw_names, *names):
+            column = values[name]
+            assert isinstance(column, np.ndarray), f"market node {name} is a column"
+            self.columns[name] = column[first:]
+        self.epoch_seconds = self.instants.astype(np.int64).astype(np.float64)
+        self._axes = parameters.axes
+        self._base_asset = str(parameters.inputs["base_asset"]) or None
+
+    def __len__(self) -> int:
+        return len(self.instants)
+
+    def between(self, start: int, end: int) -> dict[str, Column]:
+        """Every column of the rows from ``start`` to before ``end``."""
+        return {name: column[start:end] for name, column in self.columns.items()}
+
+    def snapshot(self, row: int) -> MarketSnapshot:
+        """What is known at one row."""
+        return MarketSnapshot(
+            timestamp=self.texts[row],
+            eth_price=float(self.columns["eth_price"][row]),
+            gas_unit_usd=float(self.columns["gas_unit_usd"][row]),
+            base_asset=self._base_asset,
+            spot_price=self._labelled("spot_price", "venues", row),
+            perp_mark=self._labelled("perp_mark", "venues", row),
+            liquidity_index=self._labelled("liquidity_index", "supplied_tokens", row),
+        )
+
+    def key_prices(self, row: int, groups: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
+        """USD a unit of each position key; the mark for a perpetual."""
+        prices: dict[str, float] = dict.fromkeys(groups.get("quote", ()), 1.0)
+        for group, name in (("wallet", "wallet_price_usd"), ("spot", "spot_price"), ("perp", "perp_mark")):
+            if group in groups:
+                prices.update(zip(groups[group], self.columns[name][row].tolist(), strict=True))
+        if "a_token" in groups:
+            values = self.columns["liquidity_index"][row] * self.columns["supplied_price_usd"][row]
+            prices.update(zip(groups["a_token"], values.tolist(), strict=True))
+        return prices
+
+    def _labelled(self, name: str, axis: str, row: int) -> dict[str, float]:
+        if name not in self.columns:
+            return {}
+        return dict(zip(self._axes[axis], self.columns[name][row].tolist(), strict=True))

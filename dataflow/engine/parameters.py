@@ -1,0 +1,152 @@
+"""From a run's configuration to the inputs of its graph: axes, thresholds, costs, position groups."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataflow.engine.state import PositionGroups
+from dataflow.maths.costs import CostModel, Product
+from schemas.instruments import PositionKey, PositionType, asset_of
+from schemas.models.config import RunConfig
+from strategies.rules import ModeSpec
+
+_FUNDING_MEAN_SETTLEMENTS = 3
+_SECONDS_PER_HOUR = 3_600.0
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a graph needs beside market and state.
+
+    inputs: graph input to value. axes: axis name to labels. groups: position keys by kind of balance.
+    """
+
+    inputs: Mapping[str, object]
+    axes: Mapping[str, tuple[str, ...]]
+    groups: PositionGroups
+    costs: CostModel
+
+
+def cost_model(config: RunConfig) -> CostModel:
+    """Fees, slippage and gas of the run's venues, less what the scenario switches off."""
+    scenario = config.scenario
+    fees: dict[tuple[Product, str], float] = {}
+    slippage: dict[tuple[Product, str, str], tuple[float, float, float]] = {}
+    gas: dict[str, float] = {}
+    for name, venue in config.venues.items():
+        if venue.fees is not None and venue.fees.spot is not None:
+            fees["spot", name] = venue.fees.spot.taker
+        if venue.fees is not None and venue.fees.perp is not None:
+            fees["perp", name] = venue.fees.perp.taker
+        if venue.slippage_bps is not None:
+            slippage |= {("spot", name, pair): buckets for pair, buckets in venue.slippage_bps.spot.items()}
+            slippage |= {("perp", name, pair): buckets for pair, buckets in venue.slippage_bps.perp.items()}
+            slippage |= {("swap", name, pair): buckets for pair, buckets in venue.slippage_bps.swap.items()}
+        gas |= {item.value: float(units) for item, units in venue.gas_units.items()}
+    return CostModel(
+        taker_fee=fees if scenario.fees else {},
+        slippage_bps=slippage if scenario.slippage else {},
+        gas_units=gas,
+        gas_charged=scenario.gas,
+    )
+
+
+def position_groups(config: RunConfig) -> PositionGroups:
+    """The subscribed keys by kind of balance."""
+    parsed = [PositionKey.parse(text) for text in config.position_keys]
+    base = config.base_asset
+    chosen: dict[str, list[str]] = {"wallet": [], "quote": [], "spot": [], "perp": [], "a_token": []}
+    for key in parsed:
+        if key.position_type is PositionType.PERP:
+            chosen["perp"].append(str(key))
+        elif key.position_type is PositionType.A_TOKEN:
+            chosen["a_token"].append(str(key))
+        elif key.prefix == "wallet":
+            chosen["wallet"].append(str(key))
+        elif key.token == base:
+            chosen["spot"].append(str(key))
+        else:
+            chosen["quote"].append(str(key))
+    return PositionGroups({group: tuple(keys) for group, keys in chosen.items() if keys})
+
+
+def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
+    """All parameters of a mode's graph."""
+    groups, costs = position_groups(config), cost_model(config)
+    wallet_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("wallet", ()))
+    assets = _assets(config, wallet_tokens)
+    axes = {
+        "venues": config.cex_venues,
+        "wallet_tokens": wallet_tokens,
+        "supplied_tokens": config.supplied_tokens,
+        "assets": assets,
+    }
+    inputs: dict[str, object] = {
+        **axes,
+        "mode": spec.mode,
+        "rules": spec.rules,
+        "costs": costs,
+        "base_asset": config.base_asset or "",
+        "delta_asset": config.mode.strategy_config.delta_tracking_asset,
+        "hedge_allocation": np.array(list(config.hedge_allocation.values()), dtype=np.float64),
+        "funding_mean_settlements": _FUNDING_MEAN_SETTLEMENTS,
+        "entry_only": config.scenario.decisions == "entry_only",
+        "reconciliation_tolerance": 1e-9,  # of a backtest, [domain] 5.6
+        **_gas(config, spec, costs),
+        **_thresholds(config),
+        **_venue_limits(config),
+    }
+    return Parameters(inputs, axes, groups, costs)
+
+
+def _assets(config: RunConfig, wallet_tokens: tuple[str, ...]) -> tuple[str, ...]:
+    traded = [config.base_asset] if config.base_asset else []
+    held = [asset_of(token) for token in (*config.supplied_tokens, *wallet_tokens)]
+    quote = ["USDT"] if config.cex_venues else []
+    return tuple(dict.fromkeys([*traded, *held, *quote]))
+
+
+def _gas(config: RunConfig, spec: ModeSpec, costs: CostModel) -> dict[str, object]:
+    times = len(config.cex_venues) if spec.gas_per_venue else 1
+
+    def units(operations: tuple[str, ...]) -> float:
+        return times * sum(costs.gas_units[operation] for operation in operations)
+
+    multiple = config.mode.strategy_config.gas_reserve_multiple if config.scenario.gas_reserve else 0.0
+    return {
+        "entry_gas_units": units(spec.entry_operations),
+        "exit_gas_units": units(spec.exit_operations),
+        "gas_reserve_multiple": multiple,
+    }
+
+
+def _thresholds(config: RunConfig) -> dict[str, object]:
+    strategy = config.mode.strategy_config
+    limits = config.mode.component_config.risk_monitor.risk_limits
+    values: dict[str, object] = {
+        "position_deviation_threshold": strategy.position_deviation_threshold,
+        "min_trade_usd": strategy.min_trade_usd,
+        "funding_enter": strategy.funding_enter,
+        "funding_leave": strategy.funding_leave,
+        "reentry_cooldown_seconds": strategy.reentry_cooldown_hours * _SECONDS_PER_HOUR,
+        "venue_share_tolerance": strategy.venue_share_tolerance,
+        "net_delta_trade": strategy.net_delta_trade,
+        "margin_loan_limit": strategy.margin_loan_limit,
+        "delta_tolerance": limits.delta_tolerance,
+        "health_factor_min": limits.health_factor_min,
+    }
+    if strategy.margin_levels is not None:
+        levels = strategy.margin_levels
+        values |= {"margin_warning": levels.warning, "margin_reduce": levels.reduce, "margin_exit": levels.exit}
+    return values
+
+
+def _venue_limits(config: RunConfig) -> dict[str, object]:
+    lending = config.venues.get(config.mode.lending_protocol or "")
+    thresholds = [] if lending is None else [lending.reserves[t].liquidation_threshold for t in config.supplied_tokens]
+    factors = [config.venues[venue].collateral_factor for venue in config.cex_venues]
+    return {
+        "reserve_liquidation_threshold": np.array(thresholds, dtype=np.float64),
+        "collateral_factor": np.array(factors, dtype=np.float64),
+    }

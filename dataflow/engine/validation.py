@@ -1,0 +1,158 @@
+"""Frames at work: every stage in bulk before anything is written, or every input of every node on every call."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
+
+from dataflow.engine.executors import Values
+from dataflow.engine.graph import OBSERVE_STAGES, Graph
+from schemas.frames import FRAME_ERRORS, FRAMES
+from schemas.models.events import DomainEvent, OperationExecutionEvent, ReconciliationEvent
+from schemas.units import Column, Instants
+
+RAW_STAGE = "market"
+"""Stage of the columns that come from the data set itself."""
+
+
+@cache
+def _schema(stage: str) -> pa.DataFrameSchema:
+    return FRAMES[stage].to_schema()
+
+
+def flattened(columns: Mapping[str, Column], axes: Mapping[str, tuple[str, ...]]) -> dict[str, Column]:
+    """Columns (rows, n) spread into ``name.label``; those of shape (rows,) as they are."""
+    flat: dict[str, Column] = {}
+    for name, values in columns.items():
+        if values.ndim == 1:
+            flat[name] = values
+        else:
+            flat |= {f"{name}.{label}": values[:, at] for at, label in enumerate(axes[name])}
+    return flat
+
+
+def validate_stage(
+    stage: str, columns: Mapping[str, Column], axes: Mapping[str, tuple[str, ...]], instants: Instants | None = None
+) -> None:
+    """Hold one stage's columns against its frame.
+
+    Raises the stage's error (``schemas.frames.FRAME_ERRORS``), naming the first faulty column, its row, instant and
+    value, and how many more there are.
+    """
+    _validate(stage, pd.DataFrame(flattened(columns, axes), copy=False), instants)
+
+
+def _validate(stage: str, frame: pd.DataFrame, instants: Instants | None) -> None:
+    try:
+        _schema(stage).validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        first = cases.iloc[0]
+        row = None if pd.isna(first["index"]) else int(first["index"])
+        where = "" if row is None else f" at row {row}"
+        if row is not None and instants is not None:
+            where += f" ({np.datetime_as_string(instants[row], unit='s')})"
+        raise FRAME_ERRORS[stage](
+            f"{stage} column {first['column']}: {first['failure_case']} breaks {first['check']}{where}; "
+            f"{len(cases)} fault(s) in the stage",
+            stage=stage,
+            column=str(first["column"]),
+            row=row,
+            value=str(first["failure_case"]),
+        ) from error
+
+
+class CallCheck:
+    """Checks the columns among the arguments of every node before it runs."""
+
+    def __init__(self, graph: Graph, axes: Mapping[str, tuple[str, ...]]) -> None:
+        self._axes = axes
+        self._stage_of = {node.name: node.stage for node in graph.nodes if node.stage in OBSERVE_STAGES}
+        for name in graph.inputs:
+            if name in MARKET_INPUTS:
+                self._stage_of[name] = RAW_STAGE
+
+    def __call__(self, _node_name: str, arguments: Values) -> None:
+        """Raise the stage's error for the first argument of the node that its frame refuses."""
+        for name, value in arguments.items():
+            stage = self._stage_of.get(name)
+            if stage is not None and isinstance(value, np.ndarray):
+                self._check_column(stage, name, value)
+
+    def _check_column(self, stage: str, name: str, value: Column) -> None:
+        flat = flattened({name: value}, self._axes)
+        schema = _column_schema(stage, name)
+        try:
+            schema.validate(pd.DataFrame(flat, copy=False), lazy=True)
+        except pandera.errors.SchemaErrors:
+            _validate(stage, pd.DataFrame(flat, copy=False), None)
+
+
+MARKET_INPUTS = frozenset(
+    {
+        "spot_price",
+        "perp_mark",
+        "funding_rate",
+        "funding_settled",
+        "reference_price",
+        "eth_price",
+        "liquidity_index",
+        "gas_price_gwei",
+    }
+)
+"""Graph inputs that are columns of the data set."""
+
+
+@cache
+def _column_schema(stage: str, name: str) -> pa.DataFrameSchema:
+    """The frame of a stage cut down to the columns of one node."""
+    whole = _schema(stage)
+    kept = {key: column for key, column in whole.columns.items() if key in (name, rf"^{name}\.")}
+    return pa.DataFrameSchema(columns=kept, strict=True, coerce=False)
+
+
+def validate_operations(events: Sequence[DomainEvent]) -> None:
+    """Hold the operations of a chunk against the frames of the execute stages."""
+    operations = [event for event in events if isinstance(event, OperationExecutionEvent)]
+    reconciled = [event for event in events if isinstance(event, ReconciliationEvent)]
+    if operations:
+        _validate("deltas", _deltas_frame(operations), None)
+        _validate("handshakes", _handshakes_frame(operations), None)
+    if reconciled:
+        _validate("reconciliation", _reconciliations_frame(reconciled), None)
+
+
+def _deltas_frame(operations: Sequence[OperationExecutionEvent]) -> pd.DataFrame:
+    rows = [
+        (o.operation_id, o.operation_type.value, d.position_key, d.delta_amount)
+        for o in operations
+        for d in o.expected_deltas
+    ]
+    return pd.DataFrame(rows, columns=["operation_id", "operation_type", "position_key", "delta_amount"])
+
+
+def _handshakes_frame(operations: Sequence[OperationExecutionEvent]) -> pd.DataFrame:
+    prices = [(o.operation_details or {}).get("executed_price") for o in operations]
+    return pd.DataFrame(
+        {
+            "operation_id": [o.operation_id for o in operations],
+            "status": [o.status.value for o in operations],
+            "fee_amount": [o.fee_amount for o in operations],
+            "executed_price": [float(p) if isinstance(p, int | float) else float("nan") for p in prices],
+            "deltas": [len(o.actual_deltas) for o in operations],
+        }
+    )
+
+
+def _reconciliations_frame(events: Sequence[ReconciliationEvent]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "expected_deltas": [event.expected_deltas_count for event in events],
+            "actual_deltas": [event.actual_deltas_count for event in events],
+            "mismatches": [len(event.mismatches or ()) for event in events],
+            "success": [event.reconciliation_success for event in events],
+        }
+    )
