@@ -7,6 +7,7 @@ venue never carries an unhedged short without its collateral. [domain] 3.0 and r
 from dataclasses import dataclass
 
 from dataflow.maths.costs import CostModel
+from dataflow.maths.deltas import RESIDUE
 from dataflow.maths.perps import realised_pnl
 from dataflow.maths.sizing import BasisMarket, entry_quantity, unwind_quantity
 from schemas.intents import OrderIntent, perp_trade, spot_trade, transfer
@@ -100,10 +101,11 @@ class BasisBook:
     def leave(self, intent: StrategyIntent) -> list[OrderIntent]:
         """Close everything and bring the USDT home."""
         closing = self.close_share(1.0, intent)
+        left = [venue.quote_after_closing(venue.spot_units) for venue in self.venues]
         home = [
             transfer(venue.market.venue, "wallet", "USDT", amount, intent)
-            for venue in self.venues
-            if (amount := venue.quote_after_closing(venue.spot_units)) > 0.0
+            for venue, amount in zip(self.venues, left, strict=True)
+            if amount > residue(left)
         ]
         return closing + home
 
@@ -144,14 +146,14 @@ class BasisBook:
         return [
             transfer("wallet", venue.market.venue, "USDT", amount, intent)
             for venue, amount in zip(self.venues, amounts, strict=True)
-            if amount > 0.0
+            if amount > residue(amounts)
         ]
 
     def _open(self, cash: list[float], intent: StrategyIntent) -> list[OrderIntent]:
         sized = [
             (venue.market.venue, entry_quantity(amount, venue.market))
             for venue, amount in zip(self.venues, cash, strict=True)
-            if amount > 0.0
+            if amount > residue(cash)
         ]
         coins = [spot_trade(venue, self.base_asset, OrderSide.BUY, quantity, intent) for venue, quantity in sized]
         perps = [perp_trade(venue, self.base_asset, OrderSide.SHORT, quantity, intent) for venue, quantity in sized]
@@ -184,16 +186,25 @@ class BasisBook:
 
     def _moves(self, given: list[float], wanted: list[float], intent: StrategyIntent) -> list[OrderIntent]:
         """Transfers that carry what is given to the venues that want it, in proportion to their want."""
-        all_wanted = sum(wanted)
+        all_wanted, least = sum(wanted), residue([*given, *wanted])
         return [
             transfer(source.market.venue, target.market.venue, "USDT", amount * want / all_wanted, intent)
             for source, amount in zip(self.venues, given, strict=True)
             for target, want in zip(self.venues, wanted, strict=True)
-            if amount > 0.0 and want > 0.0
+            if amount > least and want > least
         ]
 
     def _at(self, venue: str) -> int:
         return next(at for at, book in enumerate(self.venues) if book.market.venue == venue)
+
+
+def residue(amounts: list[float]) -> float:
+    """What rounding can leave of the largest of some amounts: no order is made of it. [domain] ruling 8.
+
+    >>> residue([5_000.0, -2e-12])
+    5e-06
+    """
+    return RESIDUE * max((abs(amount) for amount in amounts), default=0.0)
 
 
 def _closing(units: float) -> OrderSide:

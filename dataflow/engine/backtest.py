@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
 from dataflow.engine.graph import OBSERVE_STAGES, Graph, build_graph
@@ -20,10 +22,12 @@ from dataflow.engine.windows import CAP_ROWS, WindowPolicy
 from dataflow.market.market import Market, MarketRequest
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.venues.simulated import SimulatedWorld, simulated_router
+from schemas.errors import AttributionError
 from schemas.frames import FRAMES
 from schemas.holdings import Holdings
 from schemas.instruments import wallet_key
 from schemas.models.config import RunConfig
+from schemas.operations import DeltaType
 from schemas.snapshot import MarketSnapshot
 from schemas.units import SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
@@ -56,6 +60,8 @@ class BacktestOutcome:
     statistics: RunStatistics
     counts: RunCounts
     errors: Mapping[str, int]
+    reconciliation_failures: int
+    liquidations: int
     engine_seconds: float
     records_seconds: float
 
@@ -168,7 +174,14 @@ class Backtest:
         )
         records = journal.records_seconds + sinking
         return BacktestOutcome(
-            final, statistics, engine.counts, journal.errors, time.perf_counter() - started - records, records
+            state=final,
+            statistics=statistics,
+            counts=engine.counts,
+            errors=journal.errors,
+            reconciliation_failures=journal.reconciliation_failures,
+            liquidations=journal.applied_deltas[DeltaType.LIQUIDATION],
+            engine_seconds=time.perf_counter() - started - records,
+            records_seconds=records,
         )
 
     def _take(
@@ -184,6 +197,7 @@ class Backtest:
         for stage, chosen in by_stage.items():
             validate_stage(stage, chosen, axes, instants)
         validate_operations(journal.pending)
+        _refuse_unreconciled(instants, columns)
         statistics.add(instants, columns)
         if sink is not None:
             for stage, chosen in by_stage.items():
@@ -211,7 +225,7 @@ class Backtest:
             correlation_id=correlation_id,
             pid=pid,
             mode=self.spec.mode,
-            run_start=rows.texts[0] if state is None else state.run_start,
+            run_start=rows.texts[0] if state is None else instant_text(state.values["run_start_seconds"]),
             groups=self.parameters.groups,
             assets=self.parameters.axes["assets"],
             attribution_types=self.attribution_types,
@@ -261,3 +275,25 @@ class Backtest:
             deposit=self.deposit(capital),
             is_final=is_final,
         )
+
+
+def _refuse_unreconciled(instants: Instants, columns: Mapping[str, Column]) -> None:
+    """Raise AttributionError (PNL-004) at the first row whose P&L the attribution does not explain."""
+    rows = np.flatnonzero(columns["is_reconciled"] == 0.0)
+    if len(rows):
+        row = int(rows[0])
+        instant = str(instants[row])
+        raise AttributionError(
+            f"the attribution leaves {columns['unexplained_pnl'][row]!r} unexplained at {instant}, over its tolerance",
+            timestamp=instant,
+            unexplained_pnl=float(columns["unexplained_pnl"][row]),
+        )
+
+
+def instant_text(epoch_seconds: float | Column) -> str:
+    """The text of the logs for an instant carried in the state.
+
+    >>> instant_text(0.0)
+    '1970-01-01T00:00:00'
+    """
+    return str(np.datetime64(int(epoch_seconds), "s"))

@@ -1,5 +1,6 @@
 """One Hamilton graph a mode: stage modules plus strategy modules, joined by name, pruned to what the mode needs."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from hamilton.node import Node as HamiltonNode
 
 from dataflow.nodes import decision, execution, exposure, market, pnl, positions, risk
 from strategies.rules import ModeSpec
+
+# Hamilton advertises its chat room on every error; ours say what to do themselves.
+logging.getLogger("hamilton").addHandler(logging.NullHandler())
 
 STAGE_MODULES: Final[tuple[ModuleType, ...]] = (market, positions, exposure, risk, pnl, decision, execution)
 
@@ -32,6 +36,7 @@ TARGETS: Final = (
     "margin_usage",
     "liquidation_threshold",
     "unexplained_pnl",
+    "is_reconciled",
     "total_pnl_usd",
     "risk_warning",
 )

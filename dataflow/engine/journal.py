@@ -5,6 +5,7 @@ operations, P&L. Quiet rows are counted at once and written from columns in bulk
 decision pass through the models. Numbers depend on rows and phases only, never on windows.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -41,7 +42,7 @@ from schemas.models.events import (
     SystemErrorEvent,
     TightLoopExecutionEvent,
 )
-from schemas.operations import DeltaType, OperationType
+from schemas.operations import DeltaType, HealthStatus, OperationType
 from schemas.units import Column, Instants
 
 HEALTH_ROWS: Final = 1_000
@@ -59,6 +60,12 @@ COMPONENTS: Final = (
 )
 """Components whose health is reported."""
 
+DEGRADED_ERRORS: Final = 5
+UNHEALTHY_ERRORS: Final = 10
+"""Errors of a component above which it is degraded, or unhealthy. [domain] 9.2."""
+
+HEALTH_SCORES: Final = {HealthStatus.HEALTHY: 1.0, HealthStatus.DEGRADED: 0.5, HealthStatus.UNHEALTHY: 0.0}
+
 AnyEvent = TypeVar("AnyEvent", bound=DomainEvent)
 Numbers = npt.NDArray[np.int64]
 
@@ -67,7 +74,7 @@ Numbers = npt.NDArray[np.int64]
 class JournalContext:
     """What every event of a run carries or needs.
 
-    run_start: text of the first instant of the run. degraded_after: errors after which health is degraded.
+    run_start: text of the first instant of the run.
     """
 
     correlation_id: str
@@ -78,7 +85,6 @@ class JournalContext:
     assets: tuple[str, ...]
     attribution_types: tuple[str, ...]
     wall_clock: Callable[[], str]
-    degraded_after: int = 5
 
 
 @dataclass
@@ -103,7 +109,10 @@ class Journal:
         self, log: DomainEventLogger | None, context: JournalContext, components: ComponentLogs | None = None
     ) -> None:
         self.order = 0
-        self.errors: dict[str, int] = {}
+        self.errors: Counter[str] = Counter()
+        self.applied_deltas: Counter[DeltaType] = Counter()
+        self.reconciliation_failures = 0
+        self._component_errors: Counter[str] = Counter()
         self.breached = False
         self.records_seconds = 0.0
         self._log, self._context = log, context
@@ -132,14 +141,11 @@ class Journal:
         self._emit(HealthStatusEvent, timestamp, **self._health_fields())
 
     def _health_fields(self) -> dict[str, object]:
-        seen = sum(self.errors.values())
-        worst = "unhealthy" if seen > 2 * self._context.degraded_after else "degraded"
-        status = worst if seen > self._context.degraded_after else "healthy"
-        score = {"healthy": 1.0, "degraded": 0.5, "unhealthy": 0.0}[status]
+        statuses = {name: _health(self._component_errors[name]) for name in COMPONENTS}
         return {
-            "overall_status": status,
-            "component_statuses": dict.fromkeys(COMPONENTS, status),
-            "health_score": score,
+            "overall_status": min(statuses.values(), key=HEALTH_SCORES.__getitem__),
+            "component_statuses": statuses,
+            "health_score": sum(HEALTH_SCORES[status] for status in statuses.values()) / len(statuses),
         }
 
     def settled(
@@ -208,6 +214,7 @@ class Journal:
         executed_price: float | None = None,
         fee: tuple[float, str] = (0.0, ""),
     ) -> None:
+        self.applied_deltas[delta_type] += 1
         self._numbered(
             ExecutionDeltaEvent,
             timestamp,
@@ -297,7 +304,8 @@ class Journal:
         severity: Severity,
         trace: str,
     ) -> None:
-        self.errors[code.value] = self.errors.get(code.value, 0) + 1
+        self.errors[code.value] += 1
+        self._component_errors[component] += 1
         self._components.error(component, message, timestamp, code, trace)
         self._numbered(
             SystemErrorEvent,
@@ -335,7 +343,8 @@ class Journal:
 
     def reconciliation(self, timestamp: str, **fields: object) -> None:
         """Expected against actual."""
-        self._emit(ReconciliationEvent, timestamp, **fields)
+        event = self._emit(ReconciliationEvent, timestamp, **fields)
+        self.reconciliation_failures += not event.reconciliation_success
 
     def tight_loop(self, timestamp: str, **fields: object) -> None:
         """One pass of execute, apply, reconcile."""
@@ -355,7 +364,7 @@ class Journal:
             period_start=self._context.run_start,
             period_end=timestamp,
             unexplained_pnl=float(columns["unexplained_pnl"][0]),
-            reconciled=True,
+            reconciled=bool(columns["is_reconciled"][0]),
         )
 
     # -- quiet rows
@@ -413,6 +422,12 @@ class Journal:
             prices=dict.fromkeys(groups.keys["quote"], 1.0),
             order=order,
         )
+
+    def discard(self, order: int) -> None:
+        """Forget what a chunk that its frames refused had to say; its first event would have had this number."""
+        self.pending.clear()
+        self._quiet.clear()
+        self.order = order
 
     def flush(self, instants: Instants, columns: Columns, quiet: npt.NDArray[np.bool_]) -> None:
         """Write the chunk: ``instants`` and ``columns`` are all its rows, ``quiet`` marks those without a decision."""
@@ -483,7 +498,7 @@ class Journal:
                 "period_start": context.run_start,
                 "period_end": tuple(texts.tolist()),
                 "unexplained_pnl": columns["unexplained_pnl"],
-                "reconciled": True,
+                "reconciled": columns["is_reconciled"] > 0.0,
             },
         )
 
@@ -544,6 +559,12 @@ def structured_deltas(
         )
         unpaid = 0.0 if is_fee else unpaid
     return records
+
+
+def _health(errors: int) -> HealthStatus:
+    if errors > UNHEALTHY_ERRORS:
+        return HealthStatus.UNHEALTHY
+    return HealthStatus.DEGRADED if errors > DEGRADED_ERRORS else HealthStatus.HEALTHY
 
 
 def _settled(columns: Columns, rows: int) -> Numbers:

@@ -24,7 +24,7 @@ from dataflow.engine.state import NEVER, RunState
 from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
 from dataflow.engine.windows import WindowPolicy
 from schemas.decisions import DecisionRule
-from schemas.errors import PlatformError
+from schemas.errors import CriticalEngineError, PlatformError
 from schemas.holdings import Holdings
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, DeltaType
@@ -56,6 +56,7 @@ class Chunk:
     """Rows committed since the last flush."""
 
     first_row: int
+    first_order: int = 0
     pieces: dict[str, list[Column]] = field(default_factory=dict)
     quiet: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     rows: int = 0
@@ -92,7 +93,7 @@ class Engine:
         self._windows, self._sink, self._deposit, self._is_final = windows, sink, deposit, is_final
         self._nodes = tuple(node for node in graph.in_stages(OBSERVE_STAGES) if node.stage != "market")
         self._names = tuple(node.name for node in self._nodes)
-        self._valued = tuple(node.name for node in self._nodes if node.stage in ("positions", "exposure", "risk"))
+        self.valued = tuple(node.name for node in self._nodes if node.stage in ("positions", "exposure", "risk"))
         self._carries = _tagged(self._nodes, "carry")
         self._on_execution = _tagged(self._nodes, "carry_on_execution")
         self._on_entry = _tagged(self._nodes, "carry_on_entry")
@@ -114,8 +115,9 @@ class Engine:
             "last_risk_exit_seconds": NEVER,
             "entry_quantity": 0.0,
             "breach_before": 0.0,
+            "run_start_seconds": float(self._market.epoch_seconds[0]),
         }
-        return RunState({**carried, **self._parameters.groups.empty()}, run_start=self._market.texts[0])
+        return RunState({**carried, **self._parameters.groups.empty()})
 
     # -- the run
 
@@ -126,6 +128,7 @@ class Engine:
         """
         base = state.row
         self._journal.order, self._journal.breached = state.order, bool(state.values["breach_before"])
+        self._chunk = Chunk(0, state.order)
         row, rows = 0, len(self._market)
         try:
             while row < rows:
@@ -135,12 +138,22 @@ class Engine:
                     progress(row)
                 if self._chunk.rows >= CHUNK_ROWS:
                     self._flush()
-        except PlatformError as error:
-            self._journal.failure(self._market.texts[min(row, rows - 1)], error, traceback.format_exc())
             self._flush()
-            raise
-        self._flush()
+        except (Exception, KeyboardInterrupt) as error:
+            stopped = as_platform_error(error)
+            self._record_stop(stopped, self._market.texts[min(row, rows - 1)])
+            raise stopped from error
         return state.moved(order=self._journal.order)
+
+    def _record_stop(self, error: PlatformError, timestamp: str) -> None:
+        """Write what was done before an error, unless its frames refuse it, and then the error."""
+        trace, first_order = traceback.format_exc(), self._chunk.first_order
+        try:
+            self._flush()
+        except PlatformError:
+            self._journal.discard(first_order)
+        self._journal.failure(timestamp, error, trace)
+        self._journal.flush(self._market.instants[:0], {}, np.zeros(0, dtype=np.bool_))
 
     def _window(self, row: int, rows: int, base: int, state: RunState) -> tuple[int, RunState]:
         """Process the next rows; how many, and the state after them."""
@@ -186,6 +199,11 @@ class Engine:
         }
         values = self._executor.evaluate(names, known)
         return {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes give columns
+
+    def value_row(self, names: tuple[str, ...], row: int, state: RunState, holdings: Holdings) -> dict[str, Column]:
+        """Columns of one row that is already settled, with other holdings."""
+        changed = state.with_values(self._parameters.groups.values(holdings))
+        return self._evaluate(names, row, row + 1, changed, np.array([float(state.row)]), _ONE_OLD)
 
     def _carried(self, state: RunState, columns: Columns, row: int) -> RunState:
         """State after one row of the columns."""
@@ -259,12 +277,11 @@ class Engine:
         self._record_decision(decision, columns)
         groups = self._parameters.groups
 
-        def value(holdings: Holdings) -> dict[str, Column]:
-            changed = state.with_values(groups.values(holdings))
-            return self._evaluate(self._valued, row, row + 1, changed, np.array([float(state.row)]), _ONE_OLD)
-
         outcome = self._tight_loop.process_orders(
-            decision, groups.holdings(state.values), first_operation=state.operations, value=value
+            decision,
+            groups.holdings(state.values),
+            first_operation=state.operations,
+            value=_RowValuation(self, row, state),
         )
         self._count(rule, outcome)
         return self._settle_decision(row, rule, outcome, state)
@@ -324,17 +341,42 @@ class Engine:
 
     def _flush(self) -> None:
         chunk = self._chunk
-        if not chunk.rows:
-            return
-        self._chunk = Chunk(chunk.first_row + chunk.rows)
         start, end = chunk.first_row, chunk.first_row + chunk.rows
-        columns = self._market.between(start, end)
+        instants, columns = self._market.instants[start:end], self._market.between(start, end)
         columns |= {name: np.concatenate(pieces) for name, pieces in chunk.pieces.items()}
-        instants = self._market.instants[start:end]
-        self._sink(instants, columns)
+        if chunk.rows:
+            self._sink(instants, columns)
         started = time.perf_counter()
-        self._journal.flush(instants, columns, np.concatenate(chunk.quiet))
+        quiet = np.concatenate(chunk.quiet) if chunk.quiet else np.zeros(0, dtype=np.bool_)
+        self._journal.flush(instants, columns, quiet)
         self._journal.records_seconds += time.perf_counter() - started
+        self._chunk = Chunk(end, self._journal.order)
+
+
+@dataclass(frozen=True)
+class _RowValuation:
+    """Values changed books at one row, for the tight loop."""
+
+    engine: Engine
+    row: int
+    state: RunState
+
+    def equity_usd(self, holdings: Holdings) -> float:
+        """Equity of the books, USD."""
+        return float(self.engine.value_row(("equity_usd",), self.row, self.state, holdings)["equity_usd"][0])
+
+    def columns(self, holdings: Holdings) -> Columns:
+        """One-row columns of positions, exposure and risk."""
+        return self.engine.value_row(self.engine.valued, self.row, self.state, holdings)
+
+
+def as_platform_error(error: BaseException) -> PlatformError:
+    """The error itself where it has a code; a stop by the user, or a fault of ours, as ENGINE-004."""
+    if isinstance(error, PlatformError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return CriticalEngineError("interrupted; the logs hold what was done, run again for results")
+    return CriticalEngineError(f"{type(error).__name__}: {error}; this is a fault of the program, please report it")
 
 
 def order_value_usd(order: OrderIntent, snapshot: MarketSnapshot) -> float:

@@ -27,14 +27,13 @@ class RunState:
     """State after a row.
 
     values: graph input to float or vector, as the ``carry`` tags of the nodes name them. row: rows done. order: next
-    event number. operations: operations numbered so far. run_start: text of the run's first instant.
+    event number. operations: operations numbered so far.
     """
 
     values: Mapping[str, float | Column]
     row: int = 0
     order: int = 0
     operations: int = 0
-    run_start: str = ""
 
     def with_values(self, changes: Mapping[str, float | Column]) -> "RunState":
         """The same state with some values replaced."""
@@ -65,7 +64,7 @@ class RunState:
                 name: np.array(value, dtype=np.float64) if isinstance(value, list) else float(value)
                 for name, value in raw["values"].items()
             }
-            return cls(values, raw["row"], raw["order"], raw["operations"], raw["run_start"])
+            return cls(values, raw["row"], raw["order"], raw["operations"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise StateInconsistentError(
                 f"a carried state cannot be read ({error}); run the partition before it again"

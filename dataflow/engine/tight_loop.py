@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -38,8 +39,17 @@ from schemas.snapshot import MarketSnapshot
 _NEGATIVE_TOLERANCE = 1e-9
 """Balance below zero, in units of the key, that rounding can leave."""
 
-Valuation = Callable[[Holdings], Columns]
-"""One-row columns of the books after a change."""
+
+class Valuation(Protocol):
+    """Values the books after a change, at the decision's row."""
+
+    def equity_usd(self, holdings: Holdings) -> float:
+        """Equity of the books, USD."""
+        ...
+
+    def columns(self, holdings: Holdings) -> Columns:
+        """One-row columns of positions, exposure and risk."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -168,7 +178,7 @@ class TightLoop:
         assert isinstance(cost, float)
         after = self._reconcile_and_apply(decision, done, order, settlements, progress, value)
         finished = time.perf_counter()
-        columns = value(after)
+        columns = value.columns(after)
         self._journal.exposure_and_risk(decision.timestamp, columns)
         self._journal.tight_loop(
             decision.timestamp,
@@ -237,7 +247,7 @@ class TightLoop:
                 delta_type,
                 deltas,
                 holdings=books,
-                equity_usd=float(value(books)["equity_usd"][0]),
+                equity_usd=value.equity_usd(books),
                 prices=decision.prices,
                 operation=order.operation,
                 operation_id=order.operation_id,

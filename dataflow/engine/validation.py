@@ -14,6 +14,9 @@ from schemas.frames import FRAME_ERRORS, FRAMES
 from schemas.models.events import DomainEvent, OperationExecutionEvent, ReconciliationEvent
 from schemas.units import Column, Instants
 
+_REMEMBERED = 512
+"""Columns that are known to be valid."""
+
 RAW_STAGE = "market"
 """Stage of the columns that come from the data set itself."""
 
@@ -70,6 +73,7 @@ class CallCheck:
 
     def __init__(self, graph: Graph, axes: Mapping[str, tuple[str, ...]]) -> None:
         self._axes = axes
+        self._checked: dict[int, Column] = {}
         self._stage_of = {node.name: node.stage for node in graph.nodes if node.stage in OBSERVE_STAGES}
         for name in graph.inputs:
             if name in MARKET_INPUTS:
@@ -79,8 +83,19 @@ class CallCheck:
         """Raise the stage's error for the first argument of the node that its frame refuses."""
         for name, value in arguments.items():
             stage = self._stage_of.get(name)
-            if stage is not None and isinstance(value, np.ndarray):
+            if stage is not None and isinstance(value, np.ndarray) and not self._is_known(value):
                 self._check_column(stage, name, value)
+                self._remember(value)
+
+    def _is_known(self, value: Column) -> bool:
+        return self._checked.get(id(value)) is value
+
+    def _remember(self, value: Column) -> None:
+        """A read-only column that several nodes take is checked once; holding it keeps its identity its own."""
+        if not value.flags.writeable:
+            if len(self._checked) >= _REMEMBERED:
+                self._checked.clear()
+            self._checked[id(value)] = value
 
     def _check_column(self, stage: str, name: str, value: Column) -> None:
         flat = flattened({name: value}, self._axes)

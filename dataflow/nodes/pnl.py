@@ -7,7 +7,10 @@ the parts telescopes to the change of equity exactly; trading costs enter as the
 import numpy as np
 from hamilton.function_modifiers import group, inject, resolve_from_config, source, tag
 
-from schemas.units import Column, frozen, running_sum, sum_columns
+from schemas.units import SECONDS_PER_DAY, Column, frozen, running_sum, sum_columns
+
+_DAYS_PER_MONTH = 30.4375
+_TOLERANCE_FLOOR = 1e-6
 
 
 @tag(stage="pnl", unit="share_class")
@@ -229,3 +232,26 @@ def unexplained_pnl(total_pnl_share_class: Column, attributed_pnl: Column) -> Co
     [0.5]
     """
     return frozen(total_pnl_share_class - attributed_pnl)
+
+
+@tag(stage="pnl", unit="flag", record="reconciled")
+def is_reconciled(
+    unexplained_pnl: Column,
+    deposited_share_class: float,
+    pnl_tolerance: float,
+    epoch_seconds: Column,
+    run_start_seconds: float,
+) -> Column:
+    """1 where the unexplained P&L is within its tolerance, which grows with the time since the start; else 0.
+
+        tolerance = capital x max(2 % x months / 12, 1e-6)
+
+    Shape:  (rows,).
+    Source: [domain] 4.5, months of 30.4375 days.
+
+    >>> is_reconciled(np.array([1e-5, 1.0]), 100.0, 0.02, np.zeros(2), 0.0).tolist()
+    [1.0, 0.0]
+    """
+    months = (epoch_seconds - run_start_seconds) / (SECONDS_PER_DAY * _DAYS_PER_MONTH)
+    allowed = deposited_share_class * np.maximum(pnl_tolerance * months / 12.0, _TOLERANCE_FLOOR)
+    return frozen((np.abs(unexplained_pnl) <= allowed).astype(np.float64))

@@ -1,6 +1,5 @@
 """The decision stage. A fault is STRAT-001."""
 
-
 from pandera.typing import Series
 
 from schemas.frames.fields import INDEX_MAX, USD_MAX, StageFrame, column, flag

@@ -1,6 +1,5 @@
 """The exposure stage. A fault is EXP-001."""
 
-
 from pandera.typing import Series
 
 from schemas.frames.fields import INDEX_MAX, UNITS_MAX, USD_MAX, StageFrame, column, columns
@@ -19,9 +18,7 @@ class ExposureFrame(StageFrame):
     """Value supplied."""
     spot_value_usd: Series[float] | None = columns("spot_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
     """Value of the coins at each exchange."""
-    perp_unrealised_pnl_usd: Series[float] | None = columns(
-        "perp_unrealised_pnl_usd", "usd", ge=-USD_MAX, le=USD_MAX
-    )
+    perp_unrealised_pnl_usd: Series[float] | None = columns("perp_unrealised_pnl_usd", "usd", ge=-USD_MAX, le=USD_MAX)
     """Unrealised profit of each perpetual."""
     perp_notional_usd: Series[float] | None = columns("perp_notional_usd", "usd", ge=0.0, le=USD_MAX)
     """Notional of each perpetual."""

@@ -1,6 +1,5 @@
 """The market stage. A fault is DATA-002."""
 
-
 from pandera.typing import Series
 
 from schemas.frames.fields import (
@@ -53,13 +52,9 @@ class MarketFrame(StageFrame):
     """Growth of the index; never negative."""
     reference_price_step: Series[float] | None = column("usd_per_base", ge=-PRICE_MAX, le=PRICE_MAX)
     """Change of the reference price."""
-    spot_premium_step: Series[float] | None = columns(
-        "spot_premium_step", "usd_per_base", ge=-PRICE_MAX, le=PRICE_MAX
-    )
+    spot_premium_step: Series[float] | None = columns("spot_premium_step", "usd_per_base", ge=-PRICE_MAX, le=PRICE_MAX)
     """Change of spot over reference."""
-    perp_premium_step: Series[float] | None = columns(
-        "perp_premium_step", "usd_per_base", ge=-PRICE_MAX, le=PRICE_MAX
-    )
+    perp_premium_step: Series[float] | None = columns("perp_premium_step", "usd_per_base", ge=-PRICE_MAX, le=PRICE_MAX)
     """Change of perpetual over reference."""
     gas_unit_usd: Series[float] | None = column("usd_per_gas_unit", ge=0.0, le=1.0)
     """Cost of one unit of gas."""

@@ -1,9 +1,8 @@
 """The pnl stage. A fault is PNL-001."""
 
-
 from pandera.typing import Series
 
-from schemas.frames.fields import USD_MAX, StageFrame, column
+from schemas.frames.fields import USD_MAX, StageFrame, column, flag
 
 
 class PnlFrame(StageFrame):
@@ -35,3 +34,5 @@ class PnlFrame(StageFrame):
     """Fees, gas and slippage; <= 0."""
     total_pnl_usd: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)
     """Equity less deposits, in USD."""
+    is_reconciled: Series[float] | None = flag()
+    """1 where the unexplained P&L is within its tolerance."""

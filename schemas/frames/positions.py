@@ -1,6 +1,5 @@
 """The positions stage. A fault is POS-003."""
 
-
 from pandera.typing import Series
 
 from schemas.frames.fields import PRICE_MAX, UNITS_MAX, USD_MAX, StageFrame, columns

@@ -1,6 +1,5 @@
 """The risk stage. A fault is RISK-006."""
 
-
 from pandera.typing import Series
 
 from schemas.frames.fields import INDEX_MAX, PRICE_MAX, StageFrame, column, columns, flag
