@@ -11,6 +11,7 @@ class OrderIntent:
 
     amount: > 0, in the unit of the source token (underlying for withdraw, borrow and repay; LST units for unstake;
     base units for trades). ``closes_all`` says that the whole scaled balance goes, so that no residue stays.
+    atomic_group: label of the group that the order is a member of; its gas item is carried by one member.
     """
 
     operation: OperationType
@@ -26,7 +27,8 @@ class OrderIntent:
     closes_all: bool = False
     atomic_group: str | None = None
     sequence_in_group: int | None = None
-    flash_fee_bps: float = 0.0
+    flash_fee_bps: float | None = None
+    gas_cost_type: str | None = None
 
 
 def transfer(source: str, target: str, token: str, amount: float, intent: StrategyIntent) -> OrderIntent:

@@ -1,5 +1,6 @@
 """The shape of whatever orders are sent to."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from schemas.models.handshake import ExecutionHandshake
@@ -7,8 +8,20 @@ from schemas.models.orders import Order
 
 
 class OrderPort(Protocol):
-    """One order in, one handshake out; a refusal is a failed handshake, not an exception."""
+    """Orders in, handshakes out; a refusal is a failed handshake, an unreachable venue an exception with a VEN code."""
 
     def execute(self, order: Order) -> ExecutionHandshake:
-        """Carry the order out and say what changed."""
+        """Carry one order out and say what changed."""
+        ...
+
+    def execute_group(self, orders: Sequence[Order]) -> tuple[ExecutionHandshake, ...]:
+        """Carry all orders of an atomic group out, or none: one handshake an order, in their sequence."""
+        ...
+
+    def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
+        """What became of an operation; None where the venue never had it."""
+        ...
+
+    def balances(self) -> Mapping[str, float] | None:
+        """Balances by position key as the venues report them; None where they are not to be had."""
         ...

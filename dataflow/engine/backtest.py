@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from dataflow.engine.component_logs import ComponentLogs
+from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
 from dataflow.engine.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
 from dataflow.engine.graph import OBSERVE_STAGES, Graph, build_graph
 from dataflow.engine.journal import Journal, JournalContext
@@ -21,14 +22,13 @@ from dataflow.engine.validation import CallCheck, validate_operations, validate_
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
 from dataflow.market.market import Market, MarketRequest
 from dataflow.records.event_log import DomainEventLogger
-from dataflow.venues.simulated import SimulatedWorld, simulated_router
+from dataflow.venues.simulated.router import SimulatedPort
+from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import AttributionError
 from schemas.frames import FRAMES
-from schemas.holdings import Holdings
 from schemas.instruments import wallet_key
 from schemas.models.config import RunConfig
 from schemas.operations import DeltaType
-from schemas.snapshot import MarketSnapshot
 from schemas.units import SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
 
@@ -244,16 +244,17 @@ class Backtest:
         is_final: bool,
     ) -> Engine:
         config, groups = self.config, self.parameters.groups
+        manager = config.mode.component_config.execution_manager
         world = SimulatedWorld(
             self.parameters.costs,
             config.scenario.allow_negative_balances,
             rows.snapshot(0),
             groups.holdings(groups.empty()),
+            reserve_thresholds=_reserve_thresholds(config),
         )
-
-        def place(snapshot: MarketSnapshot, holdings: Holdings) -> None:
-            world.snapshot, world.holdings = snapshot, holdings
-
+        policy = ExecutionPolicy.backtest(manager)
+        port = SimulatedPort(world, tuple(config.venues))
+        delivery = Delivery(port, policy, SimulatedClock(), instant=lambda: world.instant, simulated=True)
         factors = {venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues}
         return Engine(
             self.graph,
@@ -264,17 +265,26 @@ class Backtest:
             tight_loop=TightLoop(
                 self.executor,
                 journal,
+                delivery,
+                world,
+                policy,
                 seed=seed,
-                place=place,
                 collateral_factor=factors,
                 allow_negative_balances=config.scenario.allow_negative_balances,
             ),
-            port=simulated_router(world, tuple(config.venues)),
+            port=delivery,
             windows=WindowPolicy(CAP_ROWS[self.options.executor], self.options.window),
             sink=take,
             deposit=self.deposit(capital),
             is_final=is_final,
         )
+
+
+def _reserve_thresholds(config: RunConfig) -> dict[str, float]:
+    lending = config.venues.get(config.mode.lending_protocol or "")
+    if lending is None:
+        return {}
+    return {token: reserve.liquidation_threshold for token, reserve in lending.reserves.items()}
 
 
 def _refuse_unreconciled(instants: Instants, columns: Mapping[str, Column]) -> None:

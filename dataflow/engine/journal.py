@@ -29,6 +29,7 @@ from schemas.errors import ErrorCode, PlatformError, Severity
 from schemas.holdings import Holdings
 from schemas.instruments import PositionKey
 from schemas.models.events import (
+    AtomicOperationGroupEvent,
     DomainEvent,
     ExecutionDeltaEvent,
     ExposureSnapshot,
@@ -340,6 +341,10 @@ class Journal:
             fee_amount=event.fee_amount,
             fee_currency=event.fee_currency,
         )
+
+    def atomic_group(self, timestamp: str, **fields: object) -> None:
+        """One atomic group, committed or rolled back."""
+        self._emit(AtomicOperationGroupEvent, timestamp, **fields)
 
     def reconciliation(self, timestamp: str, **fields: object) -> None:
         """Expected against actual."""

@@ -13,15 +13,17 @@ def annualised_return(total_return: float, days: float) -> float | None:
 
         (1 + total) ** (365.25 / days) - 1
 
-    total_return: fraction, > -1. None for an empty span or a loss of everything.
+    total_return: fraction, > -1. None for an empty span, a loss of everything, or a figure beyond float64.
 
     >>> round(annualised_return(0.05, 365.25), 6)
     0.05
     """
     if days <= 0.0 or total_return <= -1.0:
         return None
-    grown = float((1.0 + total_return) ** (DAYS_PER_YEAR / days) - 1.0)
-    return grown if np.isfinite(grown) else None
+    try:
+        return float((1.0 + total_return) ** (DAYS_PER_YEAR / days) - 1.0)
+    except OverflowError:
+        return None
 
 
 def max_drawdown(equity: Column) -> float:

@@ -187,7 +187,7 @@ _CALCULATORS: Final[Mapping[OperationType, Callable[[OrderIntent, float, calcula
     ),
     OperationType.FLASH_BORROW: lambda i, _, __: calculators.flash_borrow_deltas(i.target_token, i.amount),
     OperationType.FLASH_REPAY: lambda i, _, held: calculators.flash_repay_deltas(
-        i.source_token, i.amount, i.flash_fee_bps, held
+        i.source_token, i.amount, i.flash_fee_bps or 0.0, held
     ),
 }
 
@@ -218,6 +218,7 @@ def order(
     expected_deltas: Deltas,
     operation_id: str,
     timestamp_group: str,
+    atomic_group_id: str | None,
     mode: str,
 ) -> Order:
     """The complete, validated order: the intent with its price and expected deltas.
@@ -225,7 +226,6 @@ def order(
     Errors: Pydantic's ValidationError on a broken rule, which the executor raises as EXEC-004.
     Source: [domain] 5.1.
     """
-    group = intent.atomic_group
     return Order(
         operation_id=operation_id,
         operation=intent.operation,
@@ -243,8 +243,10 @@ def order(
         pair=intent.pair,
         side=intent.side,
         price=quote.executed_price,
-        execution_mode=ExecutionMode.SEQUENTIAL if group is None else ExecutionMode.ATOMIC,
-        atomic_group_id=group,
+        execution_mode=ExecutionMode.SEQUENTIAL if atomic_group_id is None else ExecutionMode.ATOMIC,
+        atomic_group_id=atomic_group_id,
+        flash_fee_bps=intent.flash_fee_bps,
+        gas_cost_type=intent.gas_cost_type,
         sequence_in_group=intent.sequence_in_group,
         timestamp_group=timestamp_group,
         strategy_intent=intent.strategy_intent,

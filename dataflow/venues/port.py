@@ -5,13 +5,21 @@ invents no operations. [domain] 5.7.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from schemas.errors import InterfaceNotFoundError, RoutingError
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import OperationType
-from schemas.port import OrderPort
+
+
+class Venue(Protocol):
+    """The interface of one venue."""
+
+    def execute(self, order: Order) -> ExecutionHandshake:
+        """Carry the order out and say what changed; a refusal is a failed handshake, not an exception."""
+        ...
+
 
 _CEX = frozenset({"binance", "bybit", "okx"})
 _STAKING = frozenset({"etherfi", "lido"})
@@ -37,7 +45,7 @@ VENUES_OF_OPERATION: Final[Mapping[OperationType, frozenset[str]]] = {
 class Router:
     """Sends each order to the interface of its venue."""
 
-    def __init__(self, interfaces: Mapping[str, OrderPort]) -> None:
+    def __init__(self, interfaces: Mapping[str, Venue]) -> None:
         self._interfaces = dict(interfaces)
 
     def execute(self, order: Order) -> ExecutionHandshake:

@@ -1,0 +1,188 @@
+"""Getting an order to a venue and its outcome back: retries, timeouts, and never sending twice what may be filled.
+
+[domain] 5.6. Wraps any port; the nodes see one call with one answer. Time comes from an injected clock, so that a
+backtest waits for nothing and a simulation can be replayed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from schemas.errors import ErrorCode, PlatformError, VenueError
+from schemas.models.config_blocks import ExecutionManagerConfig
+from schemas.models.handshake import ExecutionHandshake
+from schemas.models.orders import Order
+from schemas.operations import ExecutionStatus
+from schemas.port import OrderPort
+
+_Answer = TypeVar("_Answer")
+
+
+class Clock(Protocol):
+    """Seconds that pass, and a way to wait."""
+
+    def seconds(self) -> float:
+        """Seconds since some fixed instant; never goes back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+@dataclass
+class SimulatedClock:
+    """A clock that moves only when somebody waits on it."""
+
+    now: float = 0.0
+
+    def seconds(self) -> float:
+        """Seconds waited so far."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Move on at once."""
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class ExecutionPolicy:
+    """How far to go for an order. Seconds; ``retry_attempts`` 0 is a backtest, where trying again proves nothing.
+
+    The n-th retry waits ``retry_delay_seconds`` x 2^n. Tolerances are relative to the expected change of a key, with
+    an absolute floor in its unit.
+    """
+
+    retry_attempts: int
+    retry_delay_seconds: float
+    execution_timeout: float
+    reconciliation_timeout: float
+    relative_tolerance: float
+    absolute_tolerance: float
+
+    @classmethod
+    def backtest(cls, config: ExecutionManagerConfig) -> "ExecutionPolicy":
+        """No retries, and changes equal to 1e-9 relative."""
+        return cls(0, 0.0, config.execution_timeout, config.reconciliation_timeout, 1e-9, 0.0)
+
+    @classmethod
+    def live(cls, config: ExecutionManagerConfig, relative_tolerance: float) -> "ExecutionPolicy":
+        """Retries as configured; changes equal to the configured tolerance, 1e-9 units at least."""
+        return cls(
+            config.max_retry_attempts,
+            config.retry_delay_seconds,
+            config.execution_timeout,
+            config.reconciliation_timeout,
+            relative_tolerance,
+            1e-9,
+        )
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait before a retry, ``attempt`` counting from 0.
+
+        >>> policy = ExecutionPolicy(3, 0.1, 30.0, 10.0, 1e-9, 0.0)
+        >>> [round(policy.delay(attempt), 1) for attempt in range(3)]
+        [0.1, 0.2, 0.4]
+        """
+        return float(self.retry_delay_seconds * 2.0**attempt)
+
+
+class Delivery:
+    """A port that tries again where that is safe; ``attempts`` says how often the last order was tried again."""
+
+    def __init__(
+        self,
+        port: OrderPort,
+        policy: ExecutionPolicy,
+        clock: Clock,
+        *,
+        instant: Callable[[], datetime],
+        simulated: bool,
+    ) -> None:
+        self._port, self._policy, self._clock = port, policy, clock
+        self._instant, self._simulated = instant, simulated
+        self.attempts = 0
+
+    def execute(self, order: Order) -> ExecutionHandshake:
+        """Send the order until the venue confirms it, or the attempts or the time are used up.
+
+        A venue that cannot be reached, and an outcome that stays open, end as a failed handshake with EXEC-001. Errors
+        of routing (VEN-001, VEN-004) and invalid answers (EXEC-008) are raised: trying again would not help.
+        """
+        self.attempts = 0
+        deadline = self._clock.seconds() + self._policy.execution_timeout
+        while True:
+            handshake = self._once(order)
+            if handshake.is_pending():
+                handshake = self._settled(order, handshake, deadline)
+            if not handshake.was_failed() or not self._may_retry(handshake, deadline):
+                return handshake
+            self._clock.sleep(self._policy.delay(self.attempts))
+            self.attempts += 1
+
+    def execute_group(self, orders: Sequence[Order]) -> tuple[ExecutionHandshake, ...]:
+        """Send an atomic group once: it succeeds or leaves no trace, and is the strategy's to ask for again."""
+        self.attempts = 0
+        return self._port.execute_group(orders)
+
+    def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
+        """What became of an operation, asked again while the venue cannot be reached."""
+        return self._patiently(lambda: self._port.find(operation_id, venue))
+
+    def balances(self) -> Mapping[str, float] | None:
+        """Balances as the venues report them, asked again while a venue cannot be reached."""
+        return self._patiently(self._port.balances)
+
+    def _once(self, order: Order) -> ExecutionHandshake:
+        try:
+            return self._port.execute(order)
+        except VenueError as error:
+            if not _is_transient(error):
+                raise
+            found = self.find(order.operation_id, order.venue)
+            return found if found is not None else self._failed(order, error.one_line())
+
+    def _settled(self, order: Order, handshake: ExecutionHandshake, deadline: float) -> ExecutionHandshake:
+        """The final outcome of a pending order, or a failure when it stays open too long."""
+        attempt = 0
+        while handshake.is_pending():
+            if self._clock.seconds() >= deadline:
+                return self._failed(order, f"still pending after {self._policy.execution_timeout:g} s")
+            self._clock.sleep(max(self._policy.delay(attempt), 0.01))
+            attempt += 1
+            found = self.find(order.operation_id, order.venue)
+            handshake = handshake if found is None else found
+        return handshake
+
+    def _failed(self, order: Order, message: str) -> ExecutionHandshake:
+        return ExecutionHandshake(
+            operation_id=order.operation_id,
+            status=ExecutionStatus.FAILED,
+            error_code=ErrorCode.EXEC_ORDER_FAILED,
+            error_message=message,
+            submitted_at=self._instant(),
+            simulated=self._simulated,
+        )
+
+    def _may_retry(self, handshake: ExecutionHandshake, deadline: float) -> bool:
+        if handshake.error_code is ErrorCode.EXEC_ORDER_VALIDATION_FAILED:
+            return False
+        return self.attempts < self._policy.retry_attempts and self._clock.seconds() < deadline
+
+    def _patiently(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask until the venue answers; its error, once the attempts are used up."""
+        attempt = 0
+        while True:
+            try:
+                return ask()
+            except VenueError as error:
+                if not _is_transient(error) or attempt >= self._policy.retry_attempts:
+                    raise
+                self._clock.sleep(self._policy.delay(attempt))
+                attempt += 1
+
+
+def _is_transient(error: PlatformError) -> bool:
+    """Whether asking a venue again may help: it was slow, away or busy."""
+    return error.code in (ErrorCode.VEN_TIMEOUT, ErrorCode.VEN_UNAVAILABLE, ErrorCode.VEN_RATE_LIMITED)

@@ -1,0 +1,146 @@
+"""What all simulated venues share: the market at one instant, the balances they keep, and the answers they gave."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from dataflow.maths.costs import CostModel
+from dataflow.maths.deltas import Deltas, snapped, wallet_debit
+from dataflow.maths.perps import average_entry, realised_pnl
+from schemas.errors import ErrorCode, JsonScalar
+from schemas.holdings import Holdings
+from schemas.instruments import PositionKey, PositionType, cex_key, wallet_key
+from schemas.models.handshake import ExecutionHandshake
+from schemas.models.orders import Order
+from schemas.operations import ExecutionStatus
+from schemas.snapshot import MarketSnapshot
+
+_ROUNDING = 1e-9
+"""Share of a flow by which a balance may fall short through rounding. [domain] ruling 8."""
+
+Fee = tuple[float, str]
+"""Amount, >= 0, and currency."""
+
+NO_FEE: Fee = (0.0, "USDT")
+
+
+@dataclass
+class SimulatedWorld:
+    """Market and balances of every simulated venue.
+
+    books: the venues' own balances; they begin a decision as a copy of the engine's and then go their own way, fill by
+    fill. reserve_thresholds: underlying token to liquidation threshold, for the health of a loan.
+    """
+
+    costs: CostModel
+    allow_negative_balances: bool
+    snapshot: MarketSnapshot
+    books: Holdings
+    reserve_thresholds: Mapping[str, float] = field(default_factory=dict)
+    answers: dict[str, ExecutionHandshake] = field(default_factory=dict)
+
+    def place(self, snapshot: MarketSnapshot, books: Holdings) -> None:
+        """Move the venues to another instant, with the engine's balances as theirs."""
+        self.snapshot, self.books = snapshot, books
+        self.answers.clear()
+
+    @property
+    def instant(self) -> datetime:
+        """The snapshot's instant, UTC."""
+        return datetime.fromisoformat(self.snapshot.timestamp).replace(tzinfo=UTC)
+
+    def confirmed(
+        self, order: Order, deltas: Deltas, details: Mapping[str, JsonScalar], fee: Fee = NO_FEE
+    ) -> ExecutionHandshake:
+        """A full fill at the snapshot's instant, booked at the venue."""
+        handshake = ExecutionHandshake(
+            operation_id=order.operation_id,
+            status=ExecutionStatus.CONFIRMED,
+            actual_deltas=dict(snapped(deltas, self.books.units)),
+            execution_details={"executed_amount": order.amount, **details},
+            fee_amount=fee[0],
+            fee_currency=fee[1],
+            submitted_at=self.instant,
+            executed_at=self.instant,
+            simulated=True,
+        )
+        self.book(order, handshake)
+        return handshake
+
+    def book(self, order: Order, handshake: ExecutionHandshake) -> None:
+        """Change the venue's own balances by a fill: its deltas, the profit it realises and its fee."""
+        before, price = self.books, handshake.execution_details.get("executed_price")
+        after = before.applied(handshake.actual_deltas.items())
+        for key, change in handshake.actual_deltas.items():
+            if PositionKey.parse(key).position_type is PositionType.PERP:
+                assert isinstance(price, float)
+                units, entry = before.units[key], before.entry_price[key]
+                after = after.entered(key, average_entry(units, entry, change, price))
+                realised = realised_pnl(units, entry, change, price)
+                if realised != 0.0:
+                    after = after.applied([(cex_key(order.venue, "USDT"), realised)])
+        if handshake.fee_amount > 0.0:
+            after = after.applied(snapped(self._fee_deltas(order, handshake, after), after.units))
+        self.books = after
+        self.answers[order.operation_id] = handshake
+
+    def _fee_deltas(self, order: Order, handshake: ExecutionHandshake, after: Holdings) -> Deltas:
+        if order.is_cex_trade():
+            return ((cex_key(order.venue, handshake.fee_currency), -handshake.fee_amount),)
+        return wallet_debit(handshake.fee_currency, handshake.fee_amount, after.units)
+
+    def refused(self, order: Order, code: ErrorCode, message: str) -> ExecutionHandshake:
+        """A failed order that changed nothing."""
+        handshake = ExecutionHandshake(
+            operation_id=order.operation_id,
+            status=ExecutionStatus.FAILED,
+            error_code=code,
+            error_message=message,
+            submitted_at=self.instant,
+            simulated=True,
+        )
+        self.answers[order.operation_id] = handshake
+        return handshake
+
+    def shortfall(self, deltas: Deltas) -> str | None:
+        """What the changes would overdraw, in words; None where the balances suffice."""
+        if self.allow_negative_balances:
+            return None
+        for key, change in deltas:
+            held = self.books.units.get(key, 0.0)
+            if change < 0.0 and held + change < -_ROUNDING * abs(change):
+                return f"Insufficient balance: {key} holds {held!r}, needs {-change!r}"
+        return None
+
+    def gas(self, order: Order, item: str, deltas: Deltas) -> Fee | None:
+        """Gas fee and its currency, paid from the wallet after the changes; None where the wallet cannot pay it.
+
+        ETH (or WETH) where held, else USDT at the ETH price (ruling 12). A member of an atomic group pays only where it
+        carries the group's gas item.
+        """
+        if order.atomic_group_id is not None:
+            if order.gas_cost_type is None:
+                return NO_FEE
+            item = order.gas_cost_type
+        cost_usd = self.costs.gas_usd(item, self.snapshot.gas_unit_usd)
+        if cost_usd == 0.0:
+            return NO_FEE
+        after = self.books.applied(deltas).units
+        in_eth = cost_usd / self.snapshot.eth_price
+        held_eth = sum(max(after.get(wallet_key(token), 0.0), 0.0) for token in ("ETH", "WETH"))
+        if held_eth >= in_eth:
+            return in_eth, "ETH"
+        if wallet_key("USDT") in after and (self.allow_negative_balances or after[wallet_key("USDT")] >= cost_usd):
+            return cost_usd, "USDT"
+        return None
+
+    def on_chain(
+        self, order: Order, item: str, deltas: Deltas, details: Mapping[str, JsonScalar]
+    ) -> ExecutionHandshake:
+        """An on-chain operation: refused where a balance or the gas is short, else confirmed."""
+        if missing := self.shortfall(deltas):
+            return self.refused(order, ErrorCode.EXEC_ORDER_FAILED, missing)
+        fee = self.gas(order, item, deltas)
+        if fee is None:
+            return self.refused(order, ErrorCode.EXEC_ORDER_VALIDATION_FAILED, "The wallet cannot pay the gas")
+        return self.confirmed(order, deltas, {**details, "gas_used": self.costs.gas_units.get(item, 0.0)}, fee)
