@@ -187,6 +187,12 @@ class OrderValidationError(ExecutionError):
     code = ErrorCode.EXEC_ORDER_VALIDATION_FAILED
 
 
+class ReconciliationTimeoutError(ExecutionError):
+    """Comparing the books with the venues took longer than it may."""
+
+    code = ErrorCode.EXEC_RECONCILIATION_TIMEOUT
+
+
 class AtomicGroupRolledBackError(ExecutionError):
     """One order of an atomic group failed and the group left no trace."""
 

@@ -4,6 +4,7 @@ Every number in the system is one of: a float64 column (nodes), a float (message
 contracts (``dataflow.maths.lending``). The conversions between them live here and nowhere else.
 """
 
+import math
 from typing import Annotated, Final
 
 import numpy as np
@@ -92,3 +93,57 @@ def step_of(levels: Column) -> Column:
     change = np.zeros_like(levels)
     np.subtract(levels[1:], levels[:-1], out=change[1:])
     return frozen(change)
+
+
+RAY_DECIMALS: Final = 27
+"""Indexes and rates of the lending contracts are integers times 1e27."""
+
+
+def to_wei(amount: float, decimals: int) -> int:
+    """Whole units of a token as its smallest unit: the nearest integer to the decimal that the float prints as.
+
+    amount: >= 0, finite. decimals: of the token, 6 for USDT, 18 for ETH.
+
+    >>> to_wei(0.1, 18), to_wei(1_234.5678901, 6)
+    (100000000000000000, 1234567890)
+    """
+    assert math.isfinite(amount), f"{amount} has no wei"
+    assert amount >= 0.0, f"{amount} is no amount"
+    significand, _, exponent = repr(amount).partition("e")
+    whole, _, places = significand.partition(".")
+    shift = int(exponent or 0) - len(places) + decimals
+    digits = int(whole + places)
+    return digits * 10**shift if shift >= 0 else _nearest(digits, 10**-shift)
+
+
+def _nearest(numerator: int, denominator: int) -> int:
+    """Return the nearest integer to a ratio of non-negative integers, half to even."""
+    quotient, rest = divmod(numerator, denominator)
+    return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1))
+
+
+def from_wei(amount: int, decimals: int) -> float:
+    """Smallest unit of a token as whole units, correctly rounded.
+
+    >>> from_wei(1_500_000, 6)
+    1.5
+    """
+    return amount / 10**decimals
+
+
+def to_ray(factor: float) -> int:
+    """Index or rate a year (a fraction of one) as a ray.
+
+    >>> to_ray(1.25)
+    1250000000000000000000000000
+    """
+    return to_wei(factor, RAY_DECIMALS)
+
+
+def from_ray(factor: int) -> float:
+    """Ray as an index or a rate a year.
+
+    >>> from_ray(1_066_714_000_000_000_000_000_000_000)
+    1.066714
+    """
+    return from_wei(factor, RAY_DECIMALS)

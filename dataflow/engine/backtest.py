@@ -29,6 +29,7 @@ from schemas.frames import FRAMES
 from schemas.instruments import wallet_key
 from schemas.models.config import RunConfig
 from schemas.operations import DeltaType
+from schemas.port import OrderPort
 from schemas.units import SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
 
@@ -50,6 +51,18 @@ class EngineOptions:
     executor: ExecutorName = "plan"
     window: int | None = None
     validation: Validation = "chunk"
+
+
+PortWrapper = Callable[[OrderPort, SimulatedWorld, SimulatedClock], OrderPort]
+"""Puts something between the engine and its venues: faults, a recorder, a refusal."""
+
+
+@dataclass(frozen=True)
+class VenueSetup:
+    """How orders reach the venues. live_policy: retry, look up and tolerate as a live session would."""
+
+    wrap: PortWrapper | None = None
+    live_policy: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,13 +160,14 @@ class Backtest:
         sink: ColumnSink | None = None,
         state: RunState | None = None,
         is_final: bool = True,
+        venues: VenueSetup | None = None,
         wall_clock: Callable[[], str],
         progress: Callable[[int, int], None] | None = None,
     ) -> BacktestOutcome:
         """Run the mode over the market.
 
         capital: share-class units, paid in on the first row of a run. state: what the partition before left, None for
-        the first. is_final: whether the run ends here. Raises PlatformError; what was done before is on record.
+        the first. is_final: whether the run ends here. venues: what stands between the engine and them. Raises PlatformError; what was done before is on record.
         """
         started = time.perf_counter()
         rows = MarketRows(market, self.graph, self.executor, self.parameters)
@@ -167,7 +181,9 @@ class Backtest:
             sinking += time.perf_counter() - begun
 
         journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state)
-        engine = self._engine(rows, journal, take, capital=capital, seed=seed, is_final=is_final)
+        engine = self._engine(
+            rows, journal, take, capital=capital, seed=seed, is_final=is_final, venues=venues or VenueSetup()
+        )
         final = engine.run(
             state if state is not None else engine.initial_state(),
             (lambda done: progress(done, len(rows))) if progress is not None else None,
@@ -242,6 +258,7 @@ class Backtest:
         capital: float,
         seed: int,
         is_final: bool,
+        venues: VenueSetup,
     ) -> Engine:
         config, groups = self.config, self.parameters.groups
         manager = config.mode.component_config.execution_manager
@@ -252,9 +269,11 @@ class Backtest:
             groups.holdings(groups.empty()),
             reserve_thresholds=_reserve_thresholds(config),
         )
-        policy = ExecutionPolicy.backtest(manager)
-        port = SimulatedPort(world, tuple(config.venues))
-        delivery = Delivery(port, policy, SimulatedClock(), instant=lambda: world.instant, simulated=True)
+        tolerance = config.mode.component_config.position_update_handler.reconciliation_tolerance
+        policy = ExecutionPolicy.live(manager, tolerance) if venues.live_policy else ExecutionPolicy.backtest(manager)
+        clock, port = SimulatedClock(), SimulatedPort(world, tuple(config.venues))
+        reached = port if venues.wrap is None else venues.wrap(port, world, clock)
+        delivery = Delivery(reached, policy, clock, instant=lambda: world.instant, simulated=True)
         factors = {venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues}
         return Engine(
             self.graph,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from schemas.errors import ErrorCode, PlatformError, VenueError
+from schemas.errors import ErrorCode, PlatformError, ReconciliationTimeoutError, VenueError
 from schemas.models.config_blocks import ExecutionManagerConfig
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
@@ -125,6 +125,44 @@ class Delivery:
         """Send an atomic group once: it succeeds or leaves no trace, and is the strategy's to ask for again."""
         self.attempts = 0
         return self._port.execute_group(orders)
+
+    def settled_again(self, order: Order, accept: Callable[[ExecutionHandshake], bool]) -> ExecutionHandshake | None:
+        """The first answer about an operation that ``accept`` takes, asked for again as often as the policy allows.
+
+        Raises ReconciliationTimeoutError (EXEC-005) when that takes longer than the reconciliation may.
+        """
+        started = self._clock.seconds()
+        for attempt in range(self._policy.retry_attempts):
+            self._clock.sleep(self._policy.delay(attempt))
+            found = self.find(order.operation_id, order.venue)
+            self._refuse_late(started, order.operation_id)
+            if found is not None and accept(found):
+                return found
+        return None
+
+    def agreed_balances(self, accept: Callable[[Mapping[str, float]], bool]) -> Mapping[str, float] | None:
+        """Reported balances that ``accept`` takes, or the last ones when the attempts are used up.
+
+        Raises ReconciliationTimeoutError (EXEC-005) when that takes longer than the reconciliation may.
+        """
+        started = self._clock.seconds()
+        reported = self.balances()
+        for attempt in range(self._policy.retry_attempts):
+            self._refuse_late(started, "balances")
+            if reported is None or accept(reported):
+                return reported
+            self._clock.sleep(self._policy.delay(attempt))
+            reported = self.balances()
+        self._refuse_late(started, "balances")
+        return reported
+
+    def _refuse_late(self, started: float, what: str) -> None:
+        waited = self._clock.seconds() - started
+        if waited > self._policy.reconciliation_timeout:
+            raise ReconciliationTimeoutError(
+                f"reconciling {what} took {waited:g} s, more than {self._policy.reconciliation_timeout:g} s",
+                waited_seconds=waited,
+            )
 
     def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
         """What became of an operation, asked again while the venue cannot be reached."""

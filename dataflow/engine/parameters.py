@@ -93,7 +93,6 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "funding_mean_settlements": _FUNDING_MEAN_SETTLEMENTS,
         "entry_only": config.scenario.decisions == "entry_only",
         "pnl_tolerance": config.mode.component_config.pnl_monitor.reconciliation_tolerance,
-        "reconciliation_tolerance": 1e-9,  # of a backtest, [domain] 5.6
         **_gas(config, spec, costs),
         **_thresholds(config),
         **_venue_limits(config),

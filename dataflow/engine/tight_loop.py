@@ -46,7 +46,7 @@ from schemas.snapshot import MarketSnapshot
 _NEGATIVE_TOLERANCE = 1e-9
 """Balance below zero, in units of the key, that rounding can leave."""
 
-_MEMBER_NODES = ("settlements", "transaction_cost_usd", "reconciliation")
+_MEMBER_NODES = ("reconciliation", "settlements", "transaction_cost_usd")
 
 
 class Valuation(Protocol):
@@ -202,6 +202,7 @@ class TightLoop:
             "atomic_group_id": group,
             "timestamp_group": f"{decision.rule.intent.value}_{decision.timestamp}",
             "snapshot": decision.snapshot,
+            "reconciliation_tolerance": self._policy.relative_tolerance,
         }
         try:
             order = self._executor.evaluate(["order"], known)["order"]
@@ -274,9 +275,13 @@ class TightLoop:
         self, decision: Decision, order: Order, known: Values, handshake: ExecutionHandshake, holdings: Holdings
     ) -> _Fill:
         """What a confirmed order changes; stops the run where that is not what was expected."""
-        given = {**known, "execution_handshake": handshake, "holdings": holdings}
-        done = self._executor.evaluate(_MEMBER_NODES, given)
-        reconciliation, settlements, cost = (done[n] for n in ("reconciliation", "settlements", "transaction_cost_usd"))
+        given = {**known, "holdings": holdings}
+        reconciliation = self._compare(given, handshake)
+        if not reconciliation.success and order.atomic_group_id is None:
+            again = self._delivery.settled_again(order, lambda found: self._compare(given, found).success)
+            handshake = again or handshake
+        done = self._executor.evaluate(_MEMBER_NODES, {**given, "execution_handshake": handshake})
+        reconciliation, settlements, cost = (done[name] for name in _MEMBER_NODES)
         assert isinstance(reconciliation, Reconciliation)
         assert isinstance(settlements, tuple)
         assert isinstance(cost, float)
@@ -289,6 +294,12 @@ class TightLoop:
             raise
         assert isinstance(after, Holdings)
         return _Fill(order, handshake, settlements, cost, reconciliation, holdings, after)
+
+    def _compare(self, given: Values, handshake: ExecutionHandshake) -> Reconciliation:
+        done = self._executor.evaluate(["reconciliation"], {**given, "execution_handshake": handshake})
+        reconciliation = done["reconciliation"]
+        assert isinstance(reconciliation, Reconciliation)
+        return reconciliation
 
     def _apply(self, decision: Decision, fill: _Fill, value: Valuation) -> None:
         """Write the fill and each settlement after it, with the balances each leaves."""
@@ -314,14 +325,15 @@ class TightLoop:
 
     def _reconciled(self, timestamp: str, fills: Sequence[_Fill], timing: _Timing) -> None:
         """Compare the books with what the venues report; stops the run on a difference."""
+        last = fills[-1]
+
+        def differing(reported: Mapping[str, float]) -> tuple[BalanceMismatch, ...]:
+            tolerance = self._policy.relative_tolerance
+            return balance_mismatches(last.after, reported, last.handshake, relative_tolerance=tolerance)
+
         with _venue_faults():
-            reported = self._delivery.balances()
-        found: tuple[BalanceMismatch, ...] = ()
-        if reported is not None:
-            last = fills[-1]
-            found = balance_mismatches(
-                last.after, reported, last.handshake, relative_tolerance=self._policy.relative_tolerance
-            )
+            reported = self._delivery.agreed_balances(lambda balances: not differing(balances))
+        found = () if reported is None else differing(reported)
         seconds = time.perf_counter() - timing.executed
         self._record_reconciliation(timestamp, [fill.reconciliation for fill in fills], seconds, found)
         if found:
