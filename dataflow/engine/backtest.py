@@ -167,7 +167,9 @@ class Backtest:
         """Run the mode over the market.
 
         capital: share-class units, paid in on the first row of a run. state: what the partition before left, None for
-        the first. is_final: whether the run ends here. venues: what stands between the engine and them. Raises PlatformError; what was done before is on record.
+        the first. is_final: whether the run ends here. venues: what stands between the engine and them.
+
+        Raises PlatformError; what was done before is on record.
         """
         started = time.perf_counter()
         rows = MarketRows(market, self.graph, self.executor, self.parameters)

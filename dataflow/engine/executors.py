@@ -5,7 +5,9 @@ call be checked. Both take what is known (inputs, or nodes already computed) and
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, get_origin
+from inspect import Parameter, signature
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol, get_origin
 
 from hamilton.lifecycle import NodeExecutionHook
 from hamilton.lifecycle.base import BaseDoValidateInput
@@ -25,26 +27,76 @@ class Executor(Protocol):
         ...
 
 
+class Step(NamedTuple):
+    """One call of the plan: which node, and how its arguments are taken from what is known.
+
+    keywords: parameter names where the function takes no positional arguments, else None.
+    """
+
+    name: str
+    function: Callable[..., object]
+    take: Callable[[Values], tuple[object, ...]]
+    keywords: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, node: Node) -> "Step":
+        """The call of a node, positional where its function allows: that is the cheaper half of a call."""
+        sources = dict(node.arguments)
+        parameters = signature(node.function).parameters.values()
+        is_positional = all(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
+        names = tuple(parameter.name for parameter in parameters)
+        if not is_positional or set(names) != set(sources):
+            names, is_positional = tuple(sources), False
+        return cls(
+            node.name, node.function, _taker([sources[name] for name in names]), None if is_positional else names
+        )
+
+    def call(self, values: Values) -> object:
+        """The node's value."""
+        arguments = self.take(values)
+        if self.keywords is None:
+            return self.function(*arguments)
+        return self.function(**dict(zip(self.keywords, arguments, strict=True)))
+
+
+def _taker(sources: Sequence[str]) -> Callable[[Values], tuple[object, ...]]:
+    """Takes the values named, always as a tuple."""
+    if len(sources) == 1:
+        only = sources[0]
+        return lambda values: (values[only],)
+    return itemgetter(*sources) if sources else lambda _: ()
+
+
 class PlanExecutor:
     """Calls the node functions one after the other, in an order fixed once."""
 
     def __init__(self, graph: Graph, check: Check | None = None) -> None:
         self._graph = graph
         self._check = check
-        self._plans: dict[tuple[tuple[str, ...], frozenset[str]], tuple[Node, ...]] = {}
+        self._steps: dict[str, Step] = {}
+        self._plans: dict[tuple[tuple[str, ...], frozenset[str]], tuple[Step, ...]] = {}
 
     def evaluate(self, names: Sequence[str], known: Values) -> dict[str, object]:
         """Values of the nodes named; every node on the way is in the result too."""
         values = dict(known)
-        check = self._check
-        for node in self._plan(tuple(names), known):
-            arguments: dict[str, Any] = {parameter: values[source] for parameter, source in node.arguments}
-            if check is not None:
-                check(node.name, arguments)
-            values[node.name] = node.function(**arguments)
+        steps = self._plan(tuple(names), known)
+        if self._check is not None:
+            return self._checked(steps, values, self._check)
+        for name, function, take, keywords in steps:
+            if keywords is None:
+                values[name] = function(*take(values))
+            else:
+                values[name] = function(**dict(zip(keywords, take(values), strict=True)))
         return values
 
-    def _plan(self, names: tuple[str, ...], known: Values) -> tuple[Node, ...]:
+    def _checked(self, steps: tuple[Step, ...], values: dict[str, object], check: Check) -> dict[str, object]:
+        by_name = self._graph.by_name
+        for step in steps:
+            check(step.name, {parameter: values[source] for parameter, source in by_name[step.name].arguments})
+            values[step.name] = step.call(values)
+        return values
+
+    def _plan(self, names: tuple[str, ...], known: Values) -> tuple[Step, ...]:
         # What is known differs between calls only by kind of call, so the key is the names asked for and the nodes known.
         given = frozenset(known)
         plan = self._plans.get((names, given))
@@ -52,7 +104,7 @@ class PlanExecutor:
             plan = self._plans[names, given] = self._needed(names, given)
         return plan
 
-    def _needed(self, names: tuple[str, ...], given: frozenset[str]) -> tuple[Node, ...]:
+    def _needed(self, names: tuple[str, ...], given: frozenset[str]) -> tuple[Step, ...]:
         wanted: set[str] = set()
         pending = [name for name in names if name not in given]
         while pending:
@@ -61,7 +113,12 @@ class PlanExecutor:
                 continue
             wanted.add(name)
             pending.extend(source for _, source in self._graph.by_name[name].arguments if source not in given)
-        return tuple(node for node in self._graph.nodes if node.name in wanted)
+        return tuple(self._step(node) for node in self._graph.nodes if node.name in wanted)
+
+    def _step(self, node: Node) -> Step:
+        if node.name not in self._steps:
+            self._steps[node.name] = Step.of(node)
+        return self._steps[node.name]
 
 
 class CheckHook(NodeExecutionHook, BaseDoValidateInput):  # type: ignore[misc]  # Hamilton ships no types

@@ -1,6 +1,7 @@
 """The market of a run as the engine sees it: columns of the run's rows, and one row as a snapshot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import overload
 
 import numpy as np
 
@@ -12,6 +13,25 @@ from schemas.snapshot import MarketSnapshot
 from schemas.units import Column, Instants
 
 
+class InstantTexts(Sequence[str]):
+    """Instants as the events write them, each spelled when it is asked for: most rows of a run never are."""
+
+    def __init__(self, instants: Instants) -> None:
+        self._instants = instants
+
+    def __len__(self) -> int:
+        return len(self._instants)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> "InstantTexts": ...
+    def __getitem__(self, place: int | slice) -> "str | InstantTexts":
+        if isinstance(place, slice):
+            return InstantTexts(self._instants[place])
+        return str(self._instants[place])
+
+
 class MarketRows:
     """Market columns and the market stage's nodes, from the first row of the run on.
 
@@ -21,7 +41,7 @@ class MarketRows:
     def __init__(self, market: Market, graph: Graph, executor: Executor, parameters: Parameters) -> None:
         first = market.first_row
         self.instants: Instants = market.instants[first:]
-        self.texts: list[str] = np.datetime_as_string(self.instants, unit="s").tolist()
+        self.texts = InstantTexts(self.instants)
         self.raw_names = tuple(name for name in market.columns if name in graph.inputs)
         names = [node.name for node in graph.in_stages(("market",))]
         known = {**parameters.inputs, **{name: market.columns[name] for name in self.raw_names}}

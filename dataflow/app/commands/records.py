@@ -1,0 +1,175 @@
+"""``basis events``, ``basis replay`` and ``basis export``: the event log of a run read, proved and handed on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.app.commands.failures import EXIT_FAILED, CommandFailedError, require
+from dataflow.app.commands.options import LOGS, RESULTS, AsJson, LogsDir, ResultsDir, RunArgument
+from dataflow.app.commands.output import ABSENT, print_error, print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from dataflow.records.reading import EventRecord
+    from dataflow.records.replay import ReplayReport
+
+_SHOWN_ROWS = 20
+_CELL_CHARACTERS_MAX = 60
+_ENVELOPE = ("real_utc_time", "correlation_id", "pid", "metadata")
+"""Fields that say the same on every line of a run; a table leaves them out."""
+
+EventType = Annotated[
+    str | None,
+    typer.Argument(metavar="[TYPE]", help="Event type, e.g. strategy_decisions; without it the counts of all."),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="TEST", help="Condition, e.g. orders_generated>2; repeat it, all must hold."),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="At most so many events; default 20 in a table, all in JSON.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Directory of the CSV files; default exports/RUN.")
+]
+
+
+def events(
+    run: RunArgument,
+    event_type: EventType = None,
+    where: Where = None,
+    limit: Limit = None,
+    results: ResultsDir = RESULTS,
+    logs: LogsDir = LOGS,
+    as_json: AsJson = False,
+) -> None:
+    """Read the event log of a run: counts of all types, or the events of one type that pass the conditions.
+
+    Example:  basis events btc_basis_2024 strategy_decisions --where decision_type=entry
+    """
+    from dataflow.records.results import find_run
+
+    directory = find_run(run, results, logs)
+    if event_type is None:
+        require(not where, "--where needs an event type, e.g. `basis events RUN strategy_decisions --where ...`")
+        _print_counts(directory, as_json=as_json)
+    else:
+        _print_events(directory, event_type, tuple(where or ()), limit, as_json=as_json)
+
+
+def _print_counts(directory: Path, *, as_json: bool) -> None:
+    from dataflow.records.reading import event_counts, torn_tails
+
+    counts = event_counts(directory)
+    torn = [f"{tail.file}: torn at byte {tail.byte_offset}" for tail in torn_tails(directory)]
+    if as_json:
+        print_json({"run": str(directory), "event_counts": counts, "torn_tails": torn})
+        return
+    print_table(f"Events of {directory}", ("type", "events"), [(k, f"{n:,}") for k, n in counts.items()], right=(1,))
+    for line in torn:
+        print_error(f"warning: {line}")
+
+
+def _print_events(
+    directory: Path, event_type: str, conditions: Sequence[str], limit: int | None, *, as_json: bool
+) -> None:
+    from dataflow.app.event_query import find_events
+
+    found = list(find_events(directory, event_type, conditions))
+    if as_json:
+        print_json({"run": str(directory), "type": event_type, "matched": len(found), "events": found[:limit]})
+        return
+    shown = found[: limit or _SHOWN_ROWS]
+    columns = [name for name in (shown[0] if shown else {}) if name not in _ENVELOPE and _is_given(shown, name)]
+    print_table(f"{event_type} of {directory}", columns, [[_cell(event[name]) for name in columns] for event in shown])
+    print_line(f"{len(shown):,} of {len(found):,} events that pass")
+
+
+def _is_given(shown: Sequence["EventRecord"], name: str) -> bool:
+    return any(event.get(name) is not None for event in shown)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ABSENT
+    if isinstance(value, dict | list):
+        import orjson
+
+        value = orjson.dumps(value).decode()
+    text = f"{value:.8g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _CELL_CHARACTERS_MAX else f"{text[: _CELL_CHARACTERS_MAX - 3]}..."
+
+
+def replay(run: RunArgument, results: ResultsDir = RESULTS, logs: LogsDir = LOGS, as_json: AsJson = False) -> None:
+    """Rebuild the positions of a run from its deltas alone and hold every snapshot against them.
+
+    Example:  basis replay btc_basis_2024
+
+    Exit code 1 where the log is torn or does not prove itself; each fault is a line.
+    """
+    from dataflow.records.replay import replay as replay_log
+    from dataflow.records.results import find_run
+    from schemas.errors import ReconciliationMismatchError
+
+    directory = find_run(run, results, logs)
+    report = replay_log(directory)
+    faults = [*map(str, report.faults), *(f"{t.file.name}: torn at byte {t.byte_offset}" for t in report.torn_tails)]
+    if as_json:
+        print_json(_replay_object(directory, report, faults))
+    else:
+        _print_replay(directory, report, faults)
+    if faults:
+        failure = ReconciliationMismatchError(
+            f"the event log of {directory} does not verify: {len(faults)} faults, first: {faults[0]}; run it again"
+        )
+        print_error(failure.one_line())
+        raise CommandFailedError(EXIT_FAILED)
+
+
+def _print_replay(directory: Path, report: "ReplayReport", faults: Sequence[str]) -> None:
+    rows = [
+        ("events", f"{report.events:,}"),
+        ("deltas applied", f"{report.deltas_applied:,}"),
+        ("snapshots compared", f"{report.snapshots_compared:,}"),
+        ("operations checked", f"{report.operations_checked:,}"),
+        ("faults", f"{len(faults):,}"),
+    ]
+    print_table(f"Replay of {directory}", ("", ""), rows, right=(1,))
+    positions = [(key, f"{units:.12g}") for key, units in sorted(report.final_positions.items())]
+    print_table("Final positions, native units", ("position", "units"), positions, right=(1,))
+    for fault in faults:
+        print_error(fault)
+    if not faults:
+        print_line("verified: the deltas give every position snapshot exactly", "green")
+
+
+def _replay_object(directory: Path, report: "ReplayReport", faults: Sequence[str]) -> dict[str, object]:
+    return {
+        "run": str(directory),
+        "verified": report.ok,
+        "events": report.events,
+        "deltas_applied": report.deltas_applied,
+        "snapshots_compared": report.snapshots_compared,
+        "operations_checked": report.operations_checked,
+        "final_positions": dict(report.final_positions),
+        "faults": list(faults),
+    }
+
+
+def export(
+    run: RunArgument, out: Out = None, results: ResultsDir = RESULTS, logs: LogsDir = LOGS, as_json: AsJson = False
+) -> None:
+    """Write the twelve event types of a run as CSV files.
+
+    Example:  basis export btc_basis_2024 --out /tmp/btc_basis
+    """
+    from dataflow.records.results import export_csv, find_run
+
+    directory = find_run(run, results, logs)
+    target = out if out is not None else Path("exports") / directory.resolve().name
+    files = [str(path) for path in export_csv(directory, target)]
+    if as_json:
+        print_json({"run": str(directory), "files": files})
+    else:
+        print_line(f"{len(files)} files in {target}")

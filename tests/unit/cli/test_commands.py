@@ -1,0 +1,211 @@
+"""Claim: each command does what section 8 of the architecture says of it.
+
+One finished run is read by every reading command; ``--json`` prints one object and nothing else; tables name the facts.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.unit.cli.conftest import Basis, FinishedRun
+
+SUMMARY_FIELDS = (
+    "run_id correlation_id mode share_class data_set start end steps initial_capital final_equity "
+    "total_pnl_share_class total_pnl_usd total_return annualized_return max_drawdown sharpe_ratio pnl_attribution "
+    "unexplained_pnl decisions orders operations_failed reconciliation_failures total_fees min_health_factor max_ltv "
+    "min_margin_ratio max_abs_net_delta_fraction liquidations event_counts log_dir results_dir "
+    "engine_seconds records_seconds"
+)
+EVENT_FILES = 12
+
+
+def test_modes_name_share_class_holdings_and_thesis(basis: Basis) -> None:
+    table, rows = basis("modes"), basis("modes", "--json").json()["modes"]
+    assert isinstance(rows, list)
+    assert {"pure_lending_usdt", "pure_lending_eth", "btc_basis", "eth_basis"} <= {row["mode"] for row in rows}
+    assert all(row["thesis"] and row["holds"] and row["venues"] for row in rows)
+    assert "btc_basis" in table.out
+
+
+def test_backtest_json_is_the_summary_on_disk(finished: FinishedRun) -> None:
+    assert set(SUMMARY_FIELDS.split()) <= set(finished.summary)
+    on_disk = json.loads((finished.results / finished.run_id / "summary.json").read_text())
+    assert on_disk == finished.summary
+
+
+def test_backtest_prints_tables_and_says_that_data_is_synthetic(basis: Basis, data_set: Path, tmp_path: Path) -> None:
+    answer = basis(
+        *("backtest", "pure_lending_eth", "--data", data_set, "--start", "2024-01-05", "--end", "2024-01-06"),
+        *("--results", tmp_path / "r", "--logs", tmp_path / "l", "--capital", "50", "--scenario", "frictionless"),
+    )
+    assert answer.exit_code == 0
+    for fact in ("final equity", "Sharpe ratio", "supply_yield", "decisions: entry", "summary.md", "SYNTHETIC"):
+        assert fact in answer.out
+    assert "Synthetic data" in answer.err
+
+
+def test_set_changes_the_run(basis: Basis, data_set: Path, tmp_path: Path) -> None:
+    answer = basis(
+        *("backtest", "btc_basis", "--data", data_set, "--start", "2024-01-05", "--end", "2024-01-06", "--json"),
+        *("--set", "strategy_config.funding_enter=0.04", "--results", tmp_path / "r", "--logs", tmp_path / "l"),
+    )
+    assert answer.exit_code == 0
+    assert answer.json()["orders"] == 0
+
+
+def test_runs_list_show_and_compare(basis: Basis, finished: FinishedRun) -> None:
+    rows = basis("runs", "list", *finished.places, "--json").json()["runs"]
+    assert isinstance(rows, list)
+    assert [row["mode"] for row in rows] == ["pure_lending_usdt", "btc_basis"]
+    shown = basis("runs", "show", finished.run_id, *finished.places, "--json").json()
+    assert shown["summary"] == finished.summary
+    other = str(rows[0]["run_id"])
+    side_by_side = basis("runs", "compare", other, finished.run_id, *finished.places)
+    assert side_by_side.exit_code == 0
+    assert "supply_yield" in side_by_side.out
+    assert "funding_pnl" in side_by_side.out
+    for command in (("list",), ("show", finished.run_id)):
+        assert finished.run_id in basis("runs", *command, *finished.places).out
+
+
+def test_runs_list_of_no_directory_is_empty(basis: Basis, tmp_path: Path) -> None:
+    assert basis("runs", "list", "--results", tmp_path / "none", "--json").json() == {"runs": []}
+
+
+def test_compare_needs_two_runs(basis: Basis, finished: FinishedRun) -> None:
+    answer = basis("runs", "compare", finished.run_id, *finished.places)
+    assert answer.exit_code == 2
+    assert answer.error_line.startswith("CONFIG-003")
+
+
+def test_events_counts_are_those_of_the_summary(basis: Basis, finished: FinishedRun) -> None:
+    answer = basis("events", finished.run_id, *finished.places, "--json").json()
+    assert answer["event_counts"] == finished.summary["event_counts"]
+    assert "strategy_decisions" in basis("events", finished.run_id, *finished.places).out
+
+
+def test_a_run_is_found_by_path_and_by_correlation_id(basis: Basis, finished: FinishedRun) -> None:
+    for name in (finished.results / finished.run_id, finished.summary["correlation_id"]):
+        answer = basis("events", name, *finished.places, "--json")
+        assert answer.json()["event_counts"] == finished.summary["event_counts"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("decision_type=hold", lambda event: event["decision_type"] == "hold"),
+        ("decision_type!=hold", lambda event: event["decision_type"] != "hold"),
+        ("orders_generated>0", lambda event: event["orders_generated"] > 0),
+        ("timestamp>=2024-01-12", lambda event: event["timestamp"] >= "2024-01-12"),
+    ],
+)
+def test_where_keeps_the_events_that_pass(
+    basis: Basis, finished: FinishedRun, condition: str, expected: "object"
+) -> None:
+    every = basis("events", finished.run_id, "strategy_decisions", *finished.places, "--json").json()["events"]
+    kept = basis(
+        "events", finished.run_id, "strategy_decisions", "--where", condition, *finished.places, "--json"
+    ).json()["events"]
+    assert isinstance(every, list)
+    assert callable(expected)
+    assert kept == [event for event in every if expected(event)]
+
+
+def test_events_table_is_limited_and_says_so(basis: Basis, finished: FinishedRun) -> None:
+    answer = basis("events", finished.run_id, "positions", "--limit", 3, *finished.places)
+    assert answer.exit_code == 0
+    assert "3 of" in answer.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("strategy_decisions", "--where", "decision_tipe=hold"), ("strategy_decisions", "--where", "x"), ("decision",)],
+    ids=["unknown-field", "no-condition", "unknown-type"],
+)
+def test_events_refuses_what_it_cannot_ask(basis: Basis, finished: FinishedRun, arguments: tuple[str, ...]) -> None:
+    answer = basis("events", finished.run_id, *arguments, *finished.places)
+    assert answer.exit_code == 2
+    assert answer.error_line.startswith("CONFIG-003")
+
+
+def test_replay_verifies(basis: Basis, finished: FinishedRun) -> None:
+    answer = basis("replay", finished.run_id, *finished.places, "--json")
+    assert answer.exit_code == 0
+    assert answer.json()["verified"] is True
+    assert "verified" in basis("replay", finished.run_id, *finished.places).out
+
+
+def test_replay_of_a_changed_log_fails_and_names_the_key(basis: Basis, finished: FinishedRun, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.results / finished.run_id, copy)
+    log = copy / "logs" / "events" / "execution_deltas.jsonl"
+    lines = log.read_text().splitlines()
+    record = json.loads(lines[0])
+    record["deltas"][0]["delta_amount"] += 1.0
+    log.unlink()
+    log.write_text("\n".join([json.dumps(record), *lines[1:]]) + "\n")
+    answer = basis("replay", copy, "--json")
+    assert answer.exit_code == 1
+    assert answer.json()["verified"] is False
+    assert answer.error_line.startswith("POS-005")
+
+
+def test_export_writes_twelve_files(basis: Basis, finished: FinishedRun, tmp_path: Path) -> None:
+    answer = basis("export", finished.run_id, "--out", tmp_path / "csv", *finished.places, "--json")
+    files = answer.json()["files"]
+    assert isinstance(files, list)
+    assert len(files) == EVENT_FILES
+    assert all(Path(file).is_file() for file in files)
+
+
+def test_config_show_is_yaml_with_scenario_and_overrides(basis: Basis) -> None:
+    arguments = ("config", "show", "btc_basis", "--scenario", "frictionless", "--set", "target_apy=0.09")
+    merged = yaml.safe_load(basis(*arguments).out)
+    assert merged["mode"]["target_apy"] == 0.09
+    assert merged["scenario"]["fees"] is False
+    assert basis(*arguments, "--json").json()["config"] == merged
+
+
+def test_config_check_accepts_the_shipped_files(basis: Basis) -> None:
+    answer = basis("config", "check", "--json")
+    assert answer.exit_code == 0
+    assert answer.json()["faults"] == []
+
+
+def test_config_check_names_file_line_key_and_code_of_every_fault(basis: Basis, tmp_path: Path) -> None:
+    path = tmp_path / "modes" / "btc_basis.yaml"
+    path.parent.mkdir()
+    text = (Path(__file__).parents[3] / "configs" / "modes" / "btc_basis.yaml").read_text()
+    path.write_text(text.replace("target_apy:", "target_api:").replace("binance: 0.4,", "binance: 0.5,"))
+    answer = basis("config", "check", path)
+    assert answer.exit_code == 2
+    lines = answer.out.splitlines()
+    line = 1 + text.splitlines().index("target_apy: 0.08 # domain 3.1")
+    assert any(f"{path}:{line} target_api: CONFIG-003" in fault for fault in lines)
+    assert any("target_apy: CONFIG-002" in fault for fault in lines)
+    assert any("hedge_allocation: CONFIG-003" in fault for fault in lines)
+
+
+def test_data_make_is_the_same_twice_and_data_check_accepts_it(basis: Basis, tmp_path: Path) -> None:
+    arguments = ("--days", 20, "--seed", 3, "--start", "2024-03-01")
+    first, second = tmp_path / "first", tmp_path / "second"
+    for directory in (first, second, first):
+        assert basis("data", "make", directory, *arguments).exit_code == 0
+    for path in first.iterdir():
+        assert path.read_bytes() == (second / path.name).read_bytes()
+    answer = basis("data", "check", first, "--mode", "eth_basis", "--json")
+    assert answer.exit_code == 0
+    assert answer.json()["synthetic"] is True
+    assert "funding_okx_ethusdt" in basis("data", "check", first).out
+
+
+def test_data_make_spares_foreign_files(basis: Basis, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    answer = basis("data", "make", tmp_path, "--days", 1)
+    assert answer.exit_code == 2
+    assert answer.error_line.startswith("CONFIG-003")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
