@@ -77,6 +77,12 @@ class PositionError(PlatformError):
     """Balances and their keys."""
 
 
+class PositionUpdateError(PositionError):
+    """A change names a balance that is not kept, so it cannot be applied."""
+
+    code = ErrorCode.POS_UPDATE_FAILED
+
+
 class InvalidPositionKeyError(PositionError):
     """A position key is malformed, unknown or not subscribed."""
 
@@ -237,6 +243,18 @@ class InterfaceNotFoundError(VenueError):
     """No interface is registered for a venue."""
 
     code = ErrorCode.VEN_INTERFACE_NOT_FOUND
+
+
+class VenueAuthenticationError(VenueError):
+    """A venue does not accept the credentials; trying again may lock the account."""
+
+    code = ErrorCode.VEN_AUTHENTICATION_FAILED
+
+
+class VenueRateLimitError(VenueError):
+    """A venue was asked too often and wants to be asked later."""
+
+    code = ErrorCode.VEN_RATE_LIMITED
 
 
 class EngineError(PlatformError):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from schemas.errors import PositionUpdateError
+
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
@@ -17,11 +19,20 @@ class Holdings:
     def applied(self, deltas: Iterable[tuple[str, float]]) -> "Holdings":
         """The balances after the changes, added one by one in the order given.
 
+        Raises :class:`PositionUpdateError` (POS-001) for a key that is not kept; nothing is applied then.
+
         >>> Holdings({"a": 1.0}, {}).applied([("a", 0.5)]).units["a"]
         1.5
         """
         units = dict(self.units)
         for key, change in deltas:
+            if key not in units:
+                raise PositionUpdateError(
+                    f"a change of {change!r} to {key} cannot be applied: the key is not subscribed; "
+                    "add it to position_subscriptions of the mode",
+                    position_key=key,
+                    delta_amount=change,
+                )
             units[key] = units[key] + change
         return Holdings(units, self.entry_price)
 

@@ -1,6 +1,7 @@
 """What a strategy wants done, before prices and expected changes are attached."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from schemas.operations import OperationType, OrderSide, StrategyIntent
 
@@ -70,3 +71,54 @@ def withdraw(token: str, amount: float, intent: StrategyIntent, *, closes_all: b
         intent,
         closes_all=closes_all,
     )
+
+
+def stake(lst: str, protocol: str, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Stake ``amount`` ETH (WETH first) at a protocol for its token."""
+    return OrderIntent(OperationType.STAKE, protocol, amount, "wallet", protocol, "ETH", lst, intent)
+
+
+def swap(lst: str, protocol: str, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Sell ``amount`` units of a staking token for WETH on the DEX."""
+    return OrderIntent(OperationType.SWAP, "uniswap", amount, protocol, "wallet", lst, "WETH", intent)
+
+
+def borrow(token: str, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Borrow ``amount`` underlying from Aave to the wallet."""
+    return OrderIntent(OperationType.BORROW, "aave_v3", amount, "aave_v3", "wallet", f"debt{token}", token, intent)
+
+
+def repay(token: str, amount: float, intent: StrategyIntent, *, closes_all: bool = False) -> OrderIntent:
+    """Repay ``amount`` underlying from the wallet to Aave."""
+    return OrderIntent(
+        OperationType.REPAY,
+        "aave_v3",
+        amount,
+        "wallet",
+        "aave_v3",
+        token,
+        f"debt{token}",
+        intent,
+        closes_all=closes_all,
+    )
+
+
+def flash_borrow(token: str, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Borrow ``amount`` for the length of one transaction, at Morpho through the atomic middleware."""
+    return OrderIntent(OperationType.FLASH_BORROW, "instadapp", amount, "morpho", "wallet", token, token, intent)
+
+
+def flash_repay(token: str, amount: float, fee_bps: float, intent: StrategyIntent) -> OrderIntent:
+    """Give back a flash loan of ``amount`` and its fee."""
+    return OrderIntent(
+        OperationType.FLASH_REPAY, "instadapp", amount, "wallet", "morpho", token, token, intent, flash_fee_bps=fee_bps
+    )
+
+
+def atomic_group(label: str, gas_item: str, members: Sequence[OrderIntent]) -> list[OrderIntent]:
+    """The members as one group that succeeds or fails as one; the last carries the group's gas."""
+    last = len(members) - 1
+    return [
+        replace(member, atomic_group=label, sequence_in_group=place, gas_cost_type=gas_item if place == last else None)
+        for place, member in enumerate(members)
+    ]

@@ -109,7 +109,7 @@ def to_wei(amount: float, decimals: int) -> int:
     """
     assert math.isfinite(amount), f"{amount} has no wei"
     assert amount >= 0.0, f"{amount} is no amount"
-    significand, _, exponent = repr(amount).partition("e")
+    significand, _, exponent = repr(float(amount)).partition("e")
     whole, _, places = significand.partition(".")
     shift = int(exponent or 0) - len(places) + decimals
     digits = int(whole + places)
@@ -128,7 +128,7 @@ def from_wei(amount: int, decimals: int) -> float:
     >>> from_wei(1_500_000, 6)
     1.5
     """
-    return amount / 10**decimals
+    return amount / int(10**decimals)
 
 
 def to_ray(factor: float) -> int:

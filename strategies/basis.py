@@ -46,21 +46,6 @@ def is_flat(spot_units: Column, perp_units: Column) -> Column:
 
 
 @tag(stage="decision", unit="usd")
-def deployable_usd(wallet_units: Column, entry_gas_usd: Column, gas_reserve_usd: Column) -> Column:
-    """USDT that the wallet could send to the venues now, after gas and the reserve for later.
-
-    Shape:  (rows,).
-    Units:  USD.
-    Sign:   < 0 where the wallet is short of its reserve.
-    Source: [domain] ruling 12.
-
-    >>> deployable_usd(np.array([[100.0]]), np.array([2.0]), np.array([10.0])).tolist()
-    [88.0]
-    """
-    return frozen(wallet_units[:, 0] - entry_gas_usd - gas_reserve_usd)
-
-
-@tag(stage="decision", unit="usd")
 def deployable_idle_usd(deployable_usd: Column, equity_usd: Column, position_deviation_threshold: float) -> Column:
     """The deployable part of the wallet that a rebalance moves: 0 until it passes the rebalance threshold.
 

@@ -10,7 +10,7 @@ from hamilton.function_modifiers import tag
 from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent, supply, withdraw
 from schemas.operations import DecisionType, StrategyIntent
-from schemas.units import Column, frozen, sum_columns
+from schemas.units import Column, frozen
 
 EXIT_HEALTH = DecisionRule(
     1, "health_factor_below_minimum", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
@@ -20,52 +20,6 @@ ADD_IDLE = DecisionRule(
     3, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
 RULES = (EXIT_HEALTH, ENTRY, ADD_IDLE)
-
-
-@tag(stage="decision", unit="usd")
-def deployable_usd(
-    wallet_units: Column, wallet_price_usd: Column, entry_gas_usd: Column, gas_reserve_usd: Column
-) -> Column:
-    """What the wallet could supply now, after the gas of doing so and the reserve for later.
-
-    Shape:  (rows,).
-    Units:  USD.
-    Sign:   < 0 where the wallet is short of its reserve.
-    Source: [domain] ruling 12.
-
-    >>> deployable_usd(np.array([[100.0]]), np.array([[1.0]]), np.array([2.0]), np.array([10.0])).tolist()
-    [88.0]
-    """
-    return frozen(sum_columns(wallet_units * wallet_price_usd) - entry_gas_usd - gas_reserve_usd)
-
-
-@tag(stage="decision", unit="flag")
-def has_supplied(a_token_units: Column) -> Column:
-    """1 where anything is supplied, else 0.
-
-    Shape:  (rows,).
-
-    >>> has_supplied(np.array([[0.0], [5.0]])).tolist()
-    [0.0, 1.0]
-    """
-    return frozen((sum_columns(a_token_units) > 0.0).astype(np.float64))
-
-
-@tag(stage="decision", unit="flag")
-def idle_is_due(
-    deployable_usd: Column, equity_usd: Column, equity_deviation: Column, position_deviation_threshold: float
-) -> Column:
-    """1 where idle balance, or the change of equity since the last decision, passes the rebalance threshold.
-
-    Shape:  (rows,).
-    Source: [domain] 3.2.
-
-    >>> idle_is_due(np.array([3.0, 1.0]), np.array([100.0, 100.0]), np.zeros(2), 0.02).tolist()
-    [1.0, 0.0]
-    """
-    is_large = deployable_usd > position_deviation_threshold * equity_usd
-    has_moved = np.abs(equity_deviation) > position_deviation_threshold
-    return frozen((is_large | has_moved).astype(np.float64))
 
 
 @tag(stage="decision", unit="rule", role="decision", record="decision")

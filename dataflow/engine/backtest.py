@@ -14,7 +14,7 @@ from dataflow.engine.graph import OBSERVE_STAGES, Graph, build_graph
 from dataflow.engine.journal import Journal, JournalContext
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.market_rows import MarketRows
-from dataflow.engine.parameters import Parameters, build_parameters
+from dataflow.engine.parameters import Parameters, build_parameters, liquidation_thresholds
 from dataflow.engine.state import RunState
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.tight_loop import TightLoop
@@ -110,7 +110,8 @@ class Backtest:
         """Labels of the second axis of every column that has one."""
         axes = {node.name: self.parameters.axes[node.axis] for node in self.graph.nodes if node.axis is not None}
         venues = dict.fromkeys(("spot_price", "perp_mark", "funding_rate", "funding_settled"), self.config.cex_venues)
-        return {**venues, "liquidity_index": self.config.supplied_tokens, **axes}
+        indexes = {"liquidity_index": self.config.supplied_tokens, "variable_borrow_index": self.config.borrowed_tokens}
+        return {**venues, **indexes, **axes}
 
     def column_metadata(self) -> dict[str, dict[str, str]]:
         """Unit and description of every column, for the results."""
@@ -126,7 +127,9 @@ class Backtest:
         """Whether anything but the share-class token in wallet and venues is held."""
         groups = self.parameters.groups
         units = groups.holdings(state.values).units
-        return any(units[key] != 0.0 for group in ("spot", "perp", "a_token") for key in groups.keys.get(group, ()))
+        return any(
+            units[key] != 0.0 for group in ("spot", "perp", "a_token", "lst") for key in groups.keys.get(group, ())
+        )
 
     def market_request(self) -> MarketRequest:
         """The columns that the mode needs, without a window."""
@@ -172,7 +175,7 @@ class Backtest:
         Raises PlatformError; what was done before is on record.
         """
         started = time.perf_counter()
-        rows = MarketRows(market, self.graph, self.executor, self.parameters)
+        rows = MarketRows(market, self.graph, self.executor, self.parameters, self.config.lst)
         statistics = RunStatistics()
         sinking = 0.0
 
@@ -269,7 +272,7 @@ class Backtest:
             config.scenario.allow_negative_balances,
             rows.snapshot(0),
             groups.holdings(groups.empty()),
-            reserve_thresholds=_reserve_thresholds(config),
+            reserve_thresholds=liquidation_thresholds(config),
         )
         tolerance = config.mode.component_config.position_update_handler.reconciliation_tolerance
         policy = ExecutionPolicy.live(manager, tolerance) if venues.live_policy else ExecutionPolicy.backtest(manager)
@@ -299,13 +302,6 @@ class Backtest:
             deposit=self.deposit(capital),
             is_final=is_final,
         )
-
-
-def _reserve_thresholds(config: RunConfig) -> dict[str, float]:
-    lending = config.venues.get(config.mode.lending_protocol or "")
-    if lending is None:
-        return {}
-    return {token: reserve.liquidation_threshold for token, reserve in lending.reserves.items()}
 
 
 def _refuse_unreconciled(instants: Instants, columns: Mapping[str, Column]) -> None:

@@ -7,7 +7,7 @@ backtest waits for nothing and a simulation can be replayed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from schemas.errors import ErrorCode, PlatformError, ReconciliationTimeoutError, VenueError
 from schemas.models.config_blocks import ExecutionManagerConfig
@@ -89,7 +89,11 @@ class ExecutionPolicy:
 
 
 class Delivery:
-    """A port that tries again where that is safe; ``attempts`` says how often the last order was tried again."""
+    """A port that tries again where that is safe.
+
+    ``attempts`` says how often the last order was tried again; ``faults`` are the errors of venues since somebody last
+    took them, those included that a later attempt overcame.
+    """
 
     def __init__(
         self,
@@ -103,6 +107,7 @@ class Delivery:
         self._port, self._policy, self._clock = port, policy, clock
         self._instant, self._simulated = instant, simulated
         self.attempts = 0
+        self.faults: list[VenueError] = []
 
     def execute(self, order: Order) -> ExecutionHandshake:
         """Send the order until the venue confirms it, or the attempts or the time are used up.
@@ -122,9 +127,25 @@ class Delivery:
             self.attempts += 1
 
     def execute_group(self, orders: Sequence[Order]) -> tuple[ExecutionHandshake, ...]:
-        """Send an atomic group once: it succeeds or leaves no trace, and is the strategy's to ask for again."""
+        """Send an atomic group once: it succeeds or leaves no trace, and is the strategy's to ask for again.
+
+        Where the venue did not answer, its members are looked up: all of them done is done, none of them rolled back.
+        Anything between is raised as it came, because nobody knows what is held.
+        """
         self.attempts = 0
-        return self._port.execute_group(orders)
+        try:
+            return self._port.execute_group(orders)
+        except VenueError as error:
+            self._note(error)
+            if not _is_transient(error):
+                raise
+            found = [self.find(order.operation_id, order.venue) for order in orders]
+            answers = tuple(handshake for handshake in found if handshake is not None)
+            if not answers:
+                return tuple(self._lost(order, error, is_culprit=order is orders[0]) for order in orders)
+            if len(answers) < len(orders) or any(answer.is_pending() for answer in answers):
+                raise
+            return answers
 
     def settled_again(self, order: Order, accept: Callable[[ExecutionHandshake], bool]) -> ExecutionHandshake | None:
         """The first answer about an operation that ``accept`` takes, asked for again as often as the policy allows.
@@ -172,10 +193,27 @@ class Delivery:
         """Balances as the venues report them, asked again while a venue cannot be reached."""
         return self._patiently(self._port.balances)
 
+    def unknown(self, order: Order, error: PlatformError) -> ExecutionHandshake:
+        """What is to be recorded of an order whose fate ``error`` leaves open: pending, to be looked up by hand."""
+        return ExecutionHandshake(
+            operation_id=order.operation_id,
+            status=ExecutionStatus.PENDING,
+            error_code=error.code,
+            error_message=error.one_line(),
+            submitted_at=self._instant(),
+            simulated=self._simulated,
+        )
+
+    def _note(self, error: VenueError) -> None:
+        """Keep the error for the records; a wrong route is the order's fault and stops the run under its own code."""
+        if error.code is not ErrorCode.VEN_ROUTING_FAILED:
+            self.faults.append(error)
+
     def _once(self, order: Order) -> ExecutionHandshake:
         try:
             return self._port.execute(order)
         except VenueError as error:
+            self._note(error)
             if not _is_transient(error):
                 raise
             found = self.find(order.operation_id, order.venue)
@@ -203,8 +241,19 @@ class Delivery:
             simulated=self._simulated,
         )
 
+    def _lost(self, order: Order, error: VenueError, *, is_culprit: bool) -> ExecutionHandshake:
+        """One member of a group that the venue never had."""
+        return ExecutionHandshake(
+            operation_id=order.operation_id,
+            status=ExecutionStatus.ROLLED_BACK,
+            error_code=error.code if is_culprit else ErrorCode.EXEC_GROUP_ROLLED_BACK,
+            error_message=error.one_line() if is_culprit else "the group did not reach the venue",
+            submitted_at=self._instant(),
+            simulated=self._simulated,
+        )
+
     def _may_retry(self, handshake: ExecutionHandshake, deadline: float) -> bool:
-        if handshake.error_code is ErrorCode.EXEC_ORDER_VALIDATION_FAILED:
+        if handshake.error_code in _REFUSED_FOR_GOOD:
             return False
         return self.attempts < self._policy.retry_attempts and self._clock.seconds() < deadline
 
@@ -215,10 +264,15 @@ class Delivery:
             try:
                 return ask()
             except VenueError as error:
+                self._note(error)
                 if not _is_transient(error) or attempt >= self._policy.retry_attempts:
                     raise
                 self._clock.sleep(self._policy.delay(attempt))
                 attempt += 1
+
+
+_REFUSED_FOR_GOOD: Final = (ErrorCode.EXEC_ORDER_VALIDATION_FAILED, ErrorCode.EXEC_ORDER_FORMAT_INVALID)
+"""Refusals of the order itself: the same order will be refused again."""
 
 
 def _is_transient(error: PlatformError) -> bool:

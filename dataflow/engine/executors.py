@@ -97,7 +97,7 @@ class PlanExecutor:
         return values
 
     def _plan(self, names: tuple[str, ...], known: Values) -> tuple[Step, ...]:
-        # What is known differs between calls only by kind of call, so the key is the names asked for and the nodes known.
+        # What is known differs between calls only by kind of call: the key is the names asked for and those known.
         given = frozenset(known)
         plan = self._plans.get((names, given))
         if plan is None:

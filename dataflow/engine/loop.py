@@ -110,6 +110,8 @@ class Engine:
         )
         carried |= {
             "transaction_costs_before": 0.0,
+            "staking_yield_rewards_before": 0.0,
+            "dust_pnl_before": 0.0,
             "deposited_usd": 0.0,
             "deposited_share_class": 0.0,
             "last_risk_exit_seconds": NEVER,

@@ -38,7 +38,9 @@ class MarketRows:
     The nodes are computed once, look-back rows included, which are then cut off.
     """
 
-    def __init__(self, market: Market, graph: Graph, executor: Executor, parameters: Parameters) -> None:
+    def __init__(
+        self, market: Market, graph: Graph, executor: Executor, parameters: Parameters, lst: str | None = None
+    ) -> None:
         first = market.first_row
         self.instants: Instants = market.instants[first:]
         self.texts = InstantTexts(self.instants)
@@ -53,6 +55,7 @@ class MarketRows:
             self.columns[name] = column[first:]
         self.epoch_seconds = self.instants.astype(np.int64).astype(np.float64)
         self._axes = parameters.axes
+        self._lst = lst
         self._base_asset = str(parameters.inputs["base_asset"]) or None
 
     def __len__(self) -> int:
@@ -72,6 +75,9 @@ class MarketRows:
             spot_price=self._labelled("spot_price", "venues", row),
             perp_mark=self._labelled("perp_mark", "venues", row),
             liquidity_index=self._labelled("liquidity_index", "supplied_tokens", row),
+            variable_borrow_index=self._labelled("variable_borrow_index", "borrowed_tokens", row),
+            lst_oracle_ratio=self._of_lst("lst_oracle_ratio", row),
+            lst_market_ratio=self._of_lst("lst_market_ratio", row),
         )
 
     def key_prices(self, row: int, groups: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
@@ -83,7 +89,16 @@ class MarketRows:
         if "a_token" in groups:
             values = self.columns["liquidity_index"][row] * self.columns["supplied_price_usd"][row]
             prices.update(zip(groups["a_token"], values.tolist(), strict=True))
+        if "debt" in groups:
+            values = self.columns["variable_borrow_index"][row] * self.columns["borrowed_price_usd"][row]
+            prices.update(zip(groups["debt"], values.tolist(), strict=True))
+        if "lst" in groups:
+            ratio = float(self.columns["lst_oracle_ratio"][row] * self.columns["eth_price"][row])
+            prices.update(dict.fromkeys(groups["lst"], ratio))
         return prices
+
+    def _of_lst(self, name: str, row: int) -> dict[str, float]:
+        return {self._lst: float(self.columns[name][row])} if name in self.columns and self._lst else {}
 
     def _labelled(self, name: str, axis: str, row: int) -> dict[str, float]:
         if name not in self.columns:

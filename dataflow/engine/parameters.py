@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataflow.engine.state import PositionGroups
+from dataflow.engine.state import GROUPS, PositionGroups
 from dataflow.maths.costs import CostModel, Product
-from schemas.instruments import PositionKey, PositionType, asset_of
+from schemas.instruments import LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
 from strategies.rules import ModeSpec
 
@@ -56,12 +56,16 @@ def position_groups(config: RunConfig) -> PositionGroups:
     """The subscribed keys by kind of balance."""
     parsed = [PositionKey.parse(text) for text in config.position_keys]
     base = config.base_asset
-    chosen: dict[str, list[str]] = {"wallet": [], "quote": [], "spot": [], "perp": [], "a_token": []}
+    by_type = {
+        PositionType.PERP: "perp",
+        PositionType.A_TOKEN: "a_token",
+        PositionType.DEBT_TOKEN: "debt",
+        PositionType.LST: "lst",
+    }
+    chosen: dict[str, list[str]] = {group: [] for group in GROUPS}
     for key in parsed:
-        if key.position_type is PositionType.PERP:
-            chosen["perp"].append(str(key))
-        elif key.position_type is PositionType.A_TOKEN:
-            chosen["a_token"].append(str(key))
+        if key.position_type in by_type:
+            chosen[by_type[key.position_type]].append(str(key))
         elif key.prefix == "wallet":
             chosen["wallet"].append(str(key))
         elif key.token == base:
@@ -80,6 +84,8 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "venues": config.cex_venues,
         "wallet_tokens": wallet_tokens,
         "supplied_tokens": config.supplied_tokens,
+        "borrowed_tokens": config.borrowed_tokens,
+        "lst_tokens": tuple(PositionKey.parse(key).token for key in groups.keys.get("lst", ())),
         "assets": assets,
     }
     inputs: dict[str, object] = {
@@ -98,6 +104,20 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         **_venue_limits(config),
     }
     return Parameters(inputs, axes, groups, costs)
+
+
+def liquidation_thresholds(config: RunConfig) -> dict[str, float]:
+    """Liquidation threshold of each reserve: that of the e-mode for staking tokens of a leveraged mode.
+
+    Source: [domain] 4.4 and ruling 22.
+    """
+    lending = config.venues.get(config.mode.lending_protocol or "")
+    if lending is None:
+        return {}
+    thresholds = {token: reserve.liquidation_threshold for token, reserve in lending.reserves.items()}
+    if config.mode.leverage_enabled and lending.emode is not None:
+        thresholds |= dict.fromkeys(LST_VENUES, lending.emode.liquidation_threshold)
+    return thresholds
 
 
 def _assets(config: RunConfig, wallet_tokens: tuple[str, ...]) -> tuple[str, ...]:
@@ -135,6 +155,9 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         "margin_loan_limit": strategy.margin_loan_limit,
         "delta_tolerance": limits.delta_tolerance,
         "health_factor_min": limits.health_factor_min,
+        "target_ltv": strategy.target_ltv,
+        "ltv_drift_tolerance": strategy.ltv_drift_tolerance,
+        "ltv_max": limits.liquidation_threshold,
     }
     if strategy.margin_levels is not None:
         levels = strategy.margin_levels
@@ -143,8 +166,7 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
 
 
 def _venue_limits(config: RunConfig) -> dict[str, object]:
-    lending = config.venues.get(config.mode.lending_protocol or "")
-    thresholds = [] if lending is None else [lending.reserves[t].liquidation_threshold for t in config.supplied_tokens]
+    thresholds = [liquidation_thresholds(config)[token] for token in config.supplied_tokens]
     factors = [config.venues[venue].collateral_factor for venue in config.cex_venues]
     return {
         "reserve_liquidation_threshold": np.array(thresholds, dtype=np.float64),

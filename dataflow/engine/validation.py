@@ -116,6 +116,9 @@ MARKET_INPUTS = frozenset(
         "eth_price",
         "liquidity_index",
         "gas_price_gwei",
+        "variable_borrow_index",
+        "lst_oracle_ratio",
+        "lst_market_ratio",
     }
 )
 """Graph inputs that are columns of the data set."""

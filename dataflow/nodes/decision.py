@@ -3,7 +3,7 @@
 import numpy as np
 from hamilton.function_modifiers import tag
 
-from schemas.units import Column, frozen
+from schemas.units import Column, frozen, sum_columns
 
 
 @tag(stage="decision", unit="fraction")
@@ -46,3 +46,37 @@ def cooldown_over(epoch_seconds: Column, last_risk_exit_seconds: float, reentry_
     [0.0, 1.0]
     """
     return frozen((epoch_seconds - last_risk_exit_seconds >= reentry_cooldown_seconds).astype(np.float64))
+
+
+@tag(stage="decision", unit="usd")
+def deployable_usd(
+    wallet_units: Column, wallet_price_usd: Column, entry_gas_usd: Column, gas_reserve_usd: Column
+) -> Column:
+    """What the wallet could invest now, after the gas of doing so and the reserve for later.
+
+    Shape:  (rows,).
+    Units:  USD.
+    Sign:   < 0 where the wallet is short of its reserve.
+    Source: [domain] ruling 12.
+
+    >>> deployable_usd(np.array([[100.0]]), np.array([[1.0]]), np.array([2.0]), np.array([10.0])).tolist()
+    [88.0]
+    """
+    return frozen(sum_columns(wallet_units * wallet_price_usd) - entry_gas_usd - gas_reserve_usd)
+
+
+@tag(stage="decision", unit="flag")
+def idle_is_due(
+    deployable_usd: Column, equity_usd: Column, equity_deviation: Column, position_deviation_threshold: float
+) -> Column:
+    """1 where idle balance, or the change of equity since the last decision, passes the rebalance threshold.
+
+    Shape:  (rows,).
+    Source: [domain] 3.2.
+
+    >>> idle_is_due(np.array([3.0, 1.0]), np.array([100.0, 100.0]), np.zeros(2), 0.02).tolist()
+    [1.0, 0.0]
+    """
+    is_large = deployable_usd > position_deviation_threshold * equity_usd
+    has_moved = np.abs(equity_deviation) > position_deviation_threshold
+    return frozen((is_large | has_moved).astype(np.float64))

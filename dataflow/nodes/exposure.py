@@ -60,21 +60,25 @@ def wallet_value_usd(
 
 @tag(stage="exposure", unit="token", axis="assets")
 def supplied_quantity(
-    a_token_units: Column, liquidity_index: Column, supplied_tokens: tuple[str, ...], assets: tuple[str, ...]
+    a_token_units: Column,
+    liquidity_index: Column,
+    supplied_ratio: Column,
+    supplied_tokens: tuple[str, ...],
+    assets: tuple[str, ...],
 ) -> Column:
-    """Underlying supplied to the lending pool, by asset.
+    """Asset units supplied to the lending pool.
 
-        underlying = scaled units x liquidity index
+        quantity = scaled units x liquidity index x asset units per token
 
     Shape:  (rows, assets).
-    Units:  scaled unit x underlying/scaled unit -> units of the asset.
+    Units:  scaled unit x underlying/scaled unit x asset/underlying -> units of the asset.
     Sign:   >= 0.
     Source: [domain] 4.1 and 4.2.
 
-    >>> supplied_quantity(np.array([[100.0]]), np.array([[1.05]]), ("USDT",), ("USDT",)).tolist()
+    >>> supplied_quantity(np.array([[100.0]]), np.array([[1.05]]), np.ones((1, 1)), ("USDT",), ("USDT",)).tolist()
     [[105.0]]
     """
-    return _by_asset(a_token_units * liquidity_index, supplied_tokens, assets)
+    return _by_asset(a_token_units * liquidity_index * supplied_ratio, supplied_tokens, assets)
 
 
 @tag(stage="exposure", unit="usd", axis="assets")
@@ -96,6 +100,80 @@ def supplied_value_usd(
     [[30.0]]
     """
     return _by_asset(a_token_units * liquidity_index * supplied_price_usd, supplied_tokens, assets)
+
+
+@tag(stage="exposure", unit="token", axis="assets")
+def debt_quantity(
+    debt_units: Column, variable_borrow_index: Column, borrowed_tokens: tuple[str, ...], assets: tuple[str, ...]
+) -> Column:
+    """Asset units owed to the lending pool.
+
+        quantity = - scaled units x variable borrow index
+
+    Shape:  (rows, assets).
+    Units:  units of the asset.
+    Sign:   <= 0.
+    Source: [domain] 4.2.
+
+    >>> debt_quantity(np.array([[10.0]]), np.array([[1.5]]), ("WETH",), ("ETH",)).tolist()
+    [[-15.0]]
+    """
+    return _by_asset(-(debt_units * variable_borrow_index), borrowed_tokens, assets)
+
+
+@tag(stage="exposure", unit="usd", axis="assets")
+def debt_value_usd(
+    debt_units: Column,
+    variable_borrow_index: Column,
+    borrowed_price_usd: Column,
+    borrowed_tokens: tuple[str, ...],
+    assets: tuple[str, ...],
+) -> Column:
+    """Value owed to the lending pool, by asset.
+
+    Shape:  (rows, assets).
+    Units:  USD.
+    Sign:   <= 0.
+    Source: [domain] 4.2.
+
+    >>> debt_value_usd(np.array([[10.0]]), np.array([[1.5]]), np.array([[2.0]]), ("WETH",), ("ETH",)).tolist()
+    [[-30.0]]
+    """
+    return _by_asset(-(debt_units * variable_borrow_index * borrowed_price_usd), borrowed_tokens, assets)
+
+
+@tag(stage="exposure", unit="token", axis="assets")
+def staked_quantity(
+    lst_units: Column, lst_oracle_ratio: Column, lst_tokens: tuple[str, ...], assets: tuple[str, ...]
+) -> Column:
+    """ETH in the staking tokens held outside the lending pool, at the oracle ratio.
+
+    Shape:  (rows, assets).
+    Units:  LST x ETH/LST -> ETH.
+    Sign:   >= 0.
+    Source: [domain] 4.2.
+
+    >>> staked_quantity(np.array([[2.0]]), np.array([1.5]), ("weETH",), ("ETH",)).tolist()
+    [[3.0]]
+    """
+    return _by_asset(lst_units * lst_oracle_ratio[:, None], lst_tokens, assets)
+
+
+@tag(stage="exposure", unit="usd", axis="assets")
+def staked_value_usd(
+    lst_units: Column, lst_oracle_ratio: Column, eth_price: Column, lst_tokens: tuple[str, ...], assets: tuple[str, ...]
+) -> Column:
+    """Value of the staking tokens held outside the lending pool, at the oracle ratio.
+
+    Shape:  (rows, assets).
+    Units:  USD.
+    Sign:   >= 0.
+    Source: [domain] 4.2; the market ratio counts only when they are sold.
+
+    >>> staked_value_usd(np.array([[2.0]]), np.array([1.5]), np.array([10.0]), ("weETH",), ("ETH",)).tolist()
+    [[30.0]]
+    """
+    return _by_asset(lst_units * lst_oracle_ratio[:, None] * eth_price[:, None], lst_tokens, assets)
 
 
 @tag(stage="exposure", unit="usd", axis="venues")

@@ -7,6 +7,7 @@ import numpy as np
 from hamilton.function_modifiers import config, tag
 
 from dataflow.maths.costs import GWEI, CostModel
+from schemas.instruments import LST_VENUES
 from schemas.units import Column, frozen, step_of, sum_columns
 
 
@@ -109,18 +110,110 @@ def wallet_price_usd(wallet_tokens: tuple[str, ...], eth_price: Column) -> Colum
     return _stacked([_token_price(token, eth_price) for token in wallet_tokens])
 
 
+@tag(stage="market", unit="asset_units_per_token", axis="supplied_tokens")
+@config.when(staking=False)
+def supplied_ratio__plain(supplied_tokens: tuple[str, ...], eth_price: Column) -> Column:
+    """Asset units in one underlying token: 1 where no reserve is a staking token.
+
+    Shape:  (rows, supplied tokens).
+    Units:  asset units per token.
+
+    >>> supplied_ratio__plain(("USDT",), np.array([3_000.0])).tolist()
+    [[1.0]]
+    """
+    return _stacked([np.ones_like(eth_price) for _ in supplied_tokens])
+
+
+@tag(stage="market", unit="asset_units_per_token", axis="supplied_tokens")
+@config.when(staking=True)
+def supplied_ratio__staking(supplied_tokens: tuple[str, ...], lst_oracle_ratio: Column) -> Column:
+    """Asset units in one underlying token: the oracle ratio of a staking token, else 1.
+
+    Shape:  (rows, supplied tokens).
+    Units:  asset units per token.
+    Source: [domain] 4.2; an oracle ratio, never a market price.
+
+    >>> supplied_ratio__staking(("weETH", "WETH"), np.array([1.05])).tolist()
+    [[1.05, 1.0]]
+    """
+    ones = np.ones_like(lst_oracle_ratio)
+    return _stacked([lst_oracle_ratio if token in LST_VENUES else ones for token in supplied_tokens])
+
+
 @tag(stage="market", unit="usd_per_token", axis="supplied_tokens")
-def supplied_price_usd(supplied_tokens: tuple[str, ...], eth_price: Column) -> Column:
+def supplied_price_usd(supplied_tokens: tuple[str, ...], supplied_ratio: Column, eth_price: Column) -> Column:
     """Price of the underlying of each supplied reserve.
 
     Shape:  (rows, supplied tokens).
     Units:  USD per underlying token.
     Source: [domain] ruling 1.
 
-    >>> supplied_price_usd(("USDT",), np.array([3_000.0])).tolist()
-    [[1.0]]
+    >>> supplied_price_usd(("weETH",), np.array([[1.05]]), np.array([2_000.0])).tolist()
+    [[2100.0]]
     """
-    return _stacked([_token_price(token, eth_price) for token in supplied_tokens])
+    return frozen(_stacked([_token_price(token, eth_price) for token in supplied_tokens]) * supplied_ratio)
+
+
+@tag(stage="market", unit="usd_per_token", axis="supplied_tokens")
+def supplied_yield_price_usd(supplied_tokens: tuple[str, ...], supplied_ratio: Column, eth_price: Column) -> Column:
+    """Price at which growth of the supply index counts: the ratio of the row before at the price of the row.
+
+    With it, index growth and ratio growth add up to the whole growth exactly.
+
+    Shape:  (rows, supplied tokens).
+    Units:  USD per underlying token.
+    Source: [domain] 4.5.
+
+    >>> ratio = np.array([[1.0], [1.1]])
+    >>> supplied_yield_price_usd(("weETH",), ratio, np.array([100.0, 200.0])).tolist()
+    [[100.0], [200.0]]
+    """
+    before = np.concatenate([supplied_ratio[:1], supplied_ratio[:-1]])
+    return frozen(_stacked([_token_price(token, eth_price) for token in supplied_tokens]) * before)
+
+
+@tag(stage="market", unit="eth_per_lst")
+def lst_oracle_ratio_step(lst_oracle_ratio: Column) -> Column:
+    """Growth of the staking token's oracle ratio since the row before.
+
+    Shape:  (rows,).
+    Units:  ETH per LST.
+    Sign:   >= 0; the ratio never falls but by rounding.
+    Source: [domain] 4.5.
+
+    >>> lst_oracle_ratio_step(np.array([1.0, 1.25])).tolist()
+    [0.0, 0.25]
+    """
+    return step_of(lst_oracle_ratio)
+
+
+@tag(stage="market", unit="usd_per_token", axis="borrowed_tokens")
+def borrowed_price_usd(borrowed_tokens: tuple[str, ...], eth_price: Column) -> Column:
+    """Price of each borrowed token.
+
+    Shape:  (rows, borrowed tokens).
+    Units:  USD per token.
+    Source: [domain] ruling 1.
+
+    >>> borrowed_price_usd(("WETH",), np.array([3_000.0])).tolist()
+    [[3000.0]]
+    """
+    return _stacked([_token_price(token, eth_price) for token in borrowed_tokens])
+
+
+@tag(stage="market", unit="underlying_per_scaled_unit", axis="borrowed_tokens")
+def variable_borrow_index_step(variable_borrow_index: Column) -> Column:
+    """Growth of the borrow index since the row before.
+
+    Shape:  (rows, borrowed tokens).
+    Units:  underlying per scaled unit.
+    Sign:   >= 0.
+    Source: [domain] 4.1.
+
+    >>> variable_borrow_index_step(np.array([[1.0], [1.5]])).tolist()
+    [[0.0], [0.5]]
+    """
+    return step_of(variable_borrow_index)
 
 
 @tag(stage="market", unit="underlying_per_scaled_unit", axis="supplied_tokens")

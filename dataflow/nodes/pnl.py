@@ -5,7 +5,7 @@ the parts telescopes to the change of equity exactly; trading costs enter as the
 """
 
 import numpy as np
-from hamilton.function_modifiers import group, inject, resolve_from_config, source, tag
+from hamilton.function_modifiers import config, group, inject, resolve_from_config, source, tag
 
 from schemas.units import SECONDS_PER_DAY, Column, frozen, running_sum, sum_columns
 
@@ -17,7 +17,7 @@ _TOLERANCE_FLOOR = 1e-6
 def supply_yield_step(
     a_token_units: Column,
     liquidity_index_step: Column,
-    supplied_price_usd: Column,
+    supplied_yield_price_usd: Column,
     usd_per_share_class: Column,
     row_is_new: Column,
 ) -> Column:
@@ -34,7 +34,7 @@ def supply_yield_step(
     >>> supply_yield_step(100.0 * one, 0.01 * one, one, np.ones(1), np.ones(1)).tolist()
     [1.0]
     """
-    accrued = sum_columns(a_token_units * liquidity_index_step * supplied_price_usd)
+    accrued = sum_columns(a_token_units * liquidity_index_step * supplied_yield_price_usd)
     return frozen(accrued / usd_per_share_class * row_is_new)
 
 
@@ -50,6 +50,112 @@ def supply_yield(supply_yield_step: Column, supply_yield_before: float) -> Colum
     [11.0, 13.0]
     """
     return running_sum(supply_yield_step, supply_yield_before)
+
+
+@tag(stage="pnl", unit="share_class")
+@config.when(lending=False)
+def staking_yield_oracle_step__held(
+    lst_units: Column,
+    lst_oracle_ratio_step: Column,
+    eth_price: Column,
+    usd_per_share_class: Column,
+    row_is_new: Column,
+) -> Column:
+    """Staking yield since the row before: growth of the oracle ratio on the staking tokens held.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   >= 0.
+    Source: [domain] 4.5.
+
+    >>> one = np.ones(1)
+    >>> staking_yield_oracle_step__held(np.array([[2.0]]), 0.25 * one, one, one, one).tolist()
+    [0.5]
+    """
+    grown = sum_columns(lst_units) * lst_oracle_ratio_step * eth_price
+    return frozen(grown / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class")
+@config.when(lending=True)
+def staking_yield_oracle_step__supplied(
+    lst_units: Column,
+    a_token_units: Column,
+    liquidity_index: Column,
+    lst_oracle_ratio_step: Column,
+    eth_price: Column,
+    usd_per_share_class: Column,
+    row_is_new: Column,
+) -> Column:
+    """Staking yield since the row before, on the staking tokens held and on those supplied as collateral.
+
+        yield = (LST units + scaled units x index) x growth of the ratio x price
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   >= 0.
+    Source: [domain] 4.5.
+
+    >>> one, cell = np.ones(1), np.ones((1, 1))
+    >>> staking_yield_oracle_step__supplied(2.0 * cell, 3.0 * cell, cell, 0.25 * one, one, one, one).tolist()
+    [1.25]
+    """
+    staked = sum_columns(lst_units) + sum_columns(a_token_units * liquidity_index)
+    return frozen(staked * lst_oracle_ratio_step * eth_price / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class", carry="staking_yield_oracle_before")
+def staking_yield_oracle(staking_yield_oracle_step: Column, staking_yield_oracle_before: float) -> Column:
+    """Staking yield since the start.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> staking_yield_oracle(np.array([1.0, 2.0]), 10.0).tolist()
+    [11.0, 13.0]
+    """
+    return running_sum(staking_yield_oracle_step, staking_yield_oracle_before)
+
+
+@tag(stage="pnl", unit="share_class")
+def borrow_cost_step(
+    debt_units: Column,
+    variable_borrow_index_step: Column,
+    borrowed_price_usd: Column,
+    usd_per_share_class: Column,
+    row_is_new: Column,
+) -> Column:
+    """Interest accrued on debt since the row before.
+
+        cost = - scaled units x growth of the index x price
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   <= 0.
+    Source: [domain] 4.5.
+
+    >>> one = np.array([[1.0]])
+    >>> borrow_cost_step(100.0 * one, 0.25 * one, one, np.ones(1), np.ones(1)).tolist()
+    [-25.0]
+    """
+    accrued = sum_columns(debt_units * variable_borrow_index_step * borrowed_price_usd)
+    return frozen(0.0 - accrued / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class", carry="borrow_cost_before")
+def borrow_cost(borrow_cost_step: Column, borrow_cost_before: float) -> Column:
+    """Interest accrued on debt since the start.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   <= 0.
+    Source: [domain] 4.5.
+
+    >>> borrow_cost(np.array([-1.0, -2.0]), -10.0).tolist()
+    [-11.0, -13.0]
+    """
+    return running_sum(borrow_cost_step, borrow_cost_before)
 
 
 @tag(stage="pnl", unit="share_class")
@@ -173,6 +279,35 @@ def transaction_costs(transaction_costs_before: float, row_is_new: Column) -> Co
     [-2.5, -2.5]
     """
     return np.broadcast_to(np.float64(transaction_costs_before), row_is_new.shape)
+
+
+@tag(stage="pnl", unit="share_class")
+def staking_yield_rewards(staking_yield_rewards_before: float, row_is_new: Column) -> Column:
+    """Rewards paid since the start, at their value on the day, as the settlements book them.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   >= 0.
+    Source: [domain] 4.5 and ruling 25; ``rewards_mode: base_only`` pays none.
+
+    >>> staking_yield_rewards(2.5, np.ones(2)).tolist()
+    [2.5, 2.5]
+    """
+    return np.broadcast_to(np.float64(staking_yield_rewards_before), row_is_new.shape)
+
+
+@tag(stage="pnl", unit="share_class")
+def dust_pnl(dust_pnl_before: float, row_is_new: Column) -> Column:
+    """Price moves of rewards between receipt and sale since the start, as the settlements book them.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> dust_pnl(-0.5, np.ones(2)).tolist()
+    [-0.5, -0.5]
+    """
+    return np.broadcast_to(np.float64(dust_pnl_before), row_is_new.shape)
 
 
 @tag(stage="pnl", unit="share_class")

@@ -7,7 +7,7 @@ base units for perpetuals (short < 0). Inputs named ``held_*`` are the state at 
 import numpy as np
 from hamilton.function_modifiers import tag
 
-from schemas.units import Column, frozen, running_sum
+from schemas.units import Column, frozen, running_sum, sum_columns
 
 
 def _constant(held: Column, row_is_new: Column) -> Column:
@@ -42,6 +42,35 @@ def a_token_units(held_a_token: Column, row_is_new: Column) -> Column:
     [[90.0]]
     """
     return _constant(held_a_token, row_is_new)
+
+
+@tag(stage="positions", unit="scaled_unit", axis="borrowed_tokens", group="debt")
+def debt_units(held_debt: Column, row_is_new: Column) -> Column:
+    """Scaled units of each debt: stored positive, valued negatively.
+
+    Shape:  (rows, borrowed tokens).
+    Units:  scaled units; underlying = scaled x variable borrow index.
+    Sign:   >= 0.
+    Source: [domain] 4.1.
+
+    >>> debt_units(np.array([90.0]), np.ones(1)).tolist()
+    [[90.0]]
+    """
+    return _constant(held_debt, row_is_new)
+
+
+@tag(stage="positions", unit="lst", axis="lst_tokens", group="lst")
+def lst_units(held_lst: Column, row_is_new: Column) -> Column:
+    """Liquid staking tokens held outside the lending pool.
+
+    Shape:  (rows, staking tokens).
+    Units:  LST units; the ETH in one grows with the oracle ratio.
+    Sign:   >= 0.
+
+    >>> lst_units(np.array([2.0]), np.ones(1)).tolist()
+    [[2.0]]
+    """
+    return _constant(held_lst, row_is_new)
 
 
 @tag(stage="positions", unit="base", axis="venues", group="spot")
@@ -118,3 +147,15 @@ def quote_units(held_quote: Column, funding_flow: Column) -> Column:
     [[10.0], [10.5]]
     """
     return running_sum(funding_flow, held_quote)
+
+
+@tag(stage="positions", unit="flag")
+def has_supplied(a_token_units: Column) -> Column:
+    """1 where anything is supplied, else 0.
+
+    Shape:  (rows,).
+
+    >>> has_supplied(np.array([[0.0], [5.0]])).tolist()
+    [0.0, 1.0]
+    """
+    return frozen((sum_columns(a_token_units) > 0.0).astype(np.float64))

@@ -110,6 +110,63 @@ def ltv__no_debt(equity_usd: Column) -> Column:
     return frozen(np.zeros_like(equity_usd))
 
 
+@tag(stage="risk", unit="usd")
+def debt_usd(debt_value_usd: Column) -> Column:
+    """All that is owed to the lending pool.
+
+    Shape:  (rows,).
+    Units:  USD.
+    Sign:   >= 0.
+
+    >>> debt_usd(np.array([[-30.0]])).tolist()
+    [30.0]
+    """
+    return frozen(0.0 - sum_columns(debt_value_usd))
+
+
+@tag(stage="risk", unit="fraction", record="health_factor")
+@config.when(borrowing=True)
+def health_factor__debt(
+    a_token_units: Column,
+    liquidity_index: Column,
+    supplied_price_usd: Column,
+    reserve_liquidation_threshold: Column,
+    debt_usd: Column,
+) -> Column:
+    """Collateral at its liquidation thresholds over debt; below 1 it may be liquidated.
+
+    Shape:  (rows,).
+    Units:  ratio; 999 without debt.
+    Source: [domain] 4.4.
+
+    >>> one = np.ones((1, 1))
+    >>> health_factor__debt(100.0 * one, one, one, np.array([0.95]), np.array([65.0])).round(4).tolist()
+    [1.4615]
+    """
+    weighted = sum_columns(a_token_units * liquidity_index * supplied_price_usd * reserve_liquidation_threshold)
+    owes = debt_usd > 0.0
+    ratio = np.minimum(weighted / np.where(owes, debt_usd, 1.0), NOT_APPLICABLE)
+    return frozen(np.where(owes, ratio, NOT_APPLICABLE))
+
+
+@tag(stage="risk", unit="fraction", record="ltv_ratio")
+@config.when(borrowing=True)
+def ltv__debt(supplied_value_usd: Column, debt_usd: Column) -> Column:
+    """Debt over collateral.
+
+    Shape:  (rows,).
+    Units:  fraction of one; 0 without debt, 999 for debt without collateral.
+    Source: [domain] 4.4.
+
+    >>> ltv__debt(np.array([[100.0]]), np.array([65.0])).tolist()
+    [0.65]
+    """
+    collateral = sum_columns(supplied_value_usd)
+    backed = collateral > 0.0
+    unbacked = np.where(debt_usd > 0.0, NOT_APPLICABLE, 0.0)
+    return frozen(np.where(backed, debt_usd / np.where(backed, collateral, 1.0), unbacked))
+
+
 @tag(stage="risk", unit="fraction", record="liquidation_threshold")
 @config.when(lending=True)
 def liquidation_threshold__lending(supplied_value_usd: Column, reserve_liquidation_threshold: Column) -> Column:

@@ -2,7 +2,7 @@
 
 from pandera.typing import Series
 
-from schemas.frames.fields import INDEX_MAX, USD_MAX, StageFrame, column, flag
+from schemas.frames.fields import INDEX_MAX, UNITS_MAX, USD_MAX, StageFrame, column, flag
 
 
 class DecisionFrame(StageFrame):
@@ -18,8 +18,6 @@ class DecisionFrame(StageFrame):
     """Idle wallet balance after gas and reserve."""
     deployable_idle_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
     """The part of it that a rebalance moves."""
-    has_supplied: Series[float] | None = flag()
-    """1 where anything is supplied."""
     idle_is_due: Series[float] | None = flag()
     """1 where idle balance or equity change passes the threshold."""
     is_flat: Series[float] | None = flag()
@@ -38,3 +36,9 @@ class DecisionFrame(StageFrame):
     """Code of the equity rebalance that is due."""
     decision: Series[float] | None = column("rule", ge=0.0, le=99.0)
     """Code of the rule that applies; 0 to hold."""
+    staked_eth: Series[float] | None = column("eth", ge=-1e-6, le=UNITS_MAX)
+    """ETH in staking tokens and collateral."""
+    ltv_gap: Series[float] | None = column("fraction", ge=-INDEX_MAX, le=INDEX_MAX)
+    """Loan-to-value less its target."""
+    has_staked: Series[float] | None = flag()
+    """1 where any staking token is held."""

@@ -46,3 +46,11 @@ class ExposureFrame(StageFrame):
     """Coins held long."""
     net_delta_fraction: Series[float] | None = column("fraction", ge=0.0, le=INDEX_MAX)
     """Unhedged share of the long leg."""
+    debt_quantity: Series[float] | None = columns("debt_quantity", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """Asset units owed; <= 0."""
+    debt_value_usd: Series[float] | None = columns("debt_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
+    """Value owed; <= 0."""
+    staked_quantity: Series[float] | None = columns("staked_quantity", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """ETH in staking tokens."""
+    staked_value_usd: Series[float] | None = columns("staked_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
+    """Value of staking tokens."""

@@ -74,3 +74,25 @@ class MarketFrame(StageFrame):
     """Mean of the last settlements."""
     funding_known: Series[float] | None = flag()
     """1 once the trailing mean is known."""
+    variable_borrow_index: Series[float] | None = columns(
+        "variable_borrow_index", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
+    )
+    """On-chain variable borrow index over 1e27."""
+    lst_oracle_ratio: Series[float] | None = column("eth_per_lst", ge=0.5, le=INDEX_MAX)
+    """ETH in one staking token by the protocol's oracle."""
+    lst_market_ratio: Series[float] | None = column("eth_per_lst", ge=1e-3, le=INDEX_MAX)
+    """ETH that one staking token fetches on the market."""
+    supplied_ratio: Series[float] | None = columns("supplied_ratio", "asset_units_per_token", ge=0.5, le=INDEX_MAX)
+    """Asset units in one supplied token."""
+    supplied_yield_price_usd: Series[float] | None = columns(
+        "supplied_yield_price_usd", "usd_per_token", ge=1e-9, le=PRICE_MAX
+    )
+    """Price at which index growth counts."""
+    lst_oracle_ratio_step: Series[float] | None = column("eth_per_lst", ge=0.0, le=INDEX_MAX)
+    """Growth of the oracle ratio; never negative."""
+    borrowed_price_usd: Series[float] | None = columns("borrowed_price_usd", "usd_per_token", ge=1e-9, le=PRICE_MAX)
+    """Price of each borrowed token."""
+    variable_borrow_index_step: Series[float] | None = columns(
+        "variable_borrow_index_step", "underlying_per_scaled_unit", ge=0.0, le=INDEX_MAX
+    )
+    """Growth of the borrow index; never negative."""

@@ -36,3 +36,15 @@ class PnlFrame(StageFrame):
     """Equity less deposits, in USD."""
     is_reconciled: Series[float] | None = flag()
     """1 where the unexplained P&L is within its tolerance."""
+    staking_yield_oracle_step: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Staking yield at the row."""
+    staking_yield_oracle: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Staking yield."""
+    borrow_cost_step: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Interest on debt at the row; <= 0."""
+    borrow_cost: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Interest on debt; <= 0."""
+    staking_yield_rewards: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Rewards paid, at their value on the day."""
+    dust_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Price moves of rewards until they were sold."""

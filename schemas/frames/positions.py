@@ -2,7 +2,7 @@
 
 from pandera.typing import Series
 
-from schemas.frames.fields import PRICE_MAX, UNITS_MAX, USD_MAX, StageFrame, columns
+from schemas.frames.fields import PRICE_MAX, UNITS_MAX, USD_MAX, StageFrame, columns, flag
 
 
 class PositionsFrame(StageFrame):
@@ -22,3 +22,9 @@ class PositionsFrame(StageFrame):
     """Funding credited; > 0 is received."""
     a_token_units: Series[float] | None = columns("a_token_units", "scaled_unit", ge=-1e-6, le=UNITS_MAX)
     """Scaled units supplied."""
+    debt_units: Series[float] | None = columns("debt_units", "scaled_unit", ge=-1e-6, le=UNITS_MAX)
+    """Scaled units owed."""
+    lst_units: Series[float] | None = columns("lst_units", "lst", ge=-1e-6, le=UNITS_MAX)
+    """Staking tokens held outside the pool."""
+    has_supplied: Series[float] | None = flag()
+    """1 where anything is supplied."""

@@ -2,7 +2,7 @@
 
 from pandera.typing import Series
 
-from schemas.frames.fields import INDEX_MAX, PRICE_MAX, StageFrame, column, columns, flag
+from schemas.frames.fields import INDEX_MAX, PRICE_MAX, USD_MAX, StageFrame, column, columns, flag
 from schemas.units import NOT_APPLICABLE
 
 
@@ -33,3 +33,5 @@ class RiskFrame(StageFrame):
     """Any enabled limit crossed."""
     risk_warning: Series[float] | None = flag()
     """A limit is near."""
+    debt_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """All that is owed."""

@@ -1,8 +1,8 @@
 """Aave v3 in float64: scaled units, indexes, health factor.
 
 Keys of aTokens and debt hold scaled units, which do not move while nothing is traded; an index turns them into the
-underlying. The conversions go through the two functions of each direction below, so that the exact integer model can
-take their place without a caller noticing.
+underlying. Within a millionth of the exact integer model beside it (law 10), which a caller needs where roundings,
+reverts or rates after an action matter.
 """
 
 from collections.abc import Sequence
