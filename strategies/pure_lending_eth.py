@@ -9,7 +9,7 @@ MODE = ModeSpec(
     rules=lending.RULES,
     quantity_parts=("wallet_quantity", "supplied_quantity"),
     value_parts=("wallet_value_usd", "supplied_value_usd"),
-    features={"perps": False, "lending": True, "borrowing": False},
+    features={"perps": False, "lending": True, "borrowing": False, "staking": False},
     entry_operations=("supply",),
     exit_operations=("withdraw",),
 )

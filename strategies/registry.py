@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from strategies import btc_basis, eth_basis, pure_lending_eth, pure_lending_usdt
+from strategies import btc_basis, eth_basis, eth_leveraged, eth_staking_only, pure_lending_eth, pure_lending_usdt
 from strategies.rules import ModeSpec
 
 MODES: Final[Mapping[str, ModeSpec]] = MappingProxyType(
-    {module.MODE.mode: module.MODE for module in (pure_lending_usdt, pure_lending_eth, btc_basis, eth_basis)}
+    {
+        module.MODE.mode: module.MODE
+        for module in (pure_lending_usdt, pure_lending_eth, btc_basis, eth_basis, eth_staking_only, eth_leveraged)
+    }
 )
 """Mode name to its specification."""

@@ -49,7 +49,14 @@ def cost_model(config: RunConfig) -> CostModel:
         slippage_bps=slippage if scenario.slippage else {},
         gas_units=gas,
         gas_charged=scenario.gas,
+        flash_fee_bps=_flash_fee_bps(config) if scenario.fees else 0.0,
     )
+
+
+def _flash_fee_bps(config: RunConfig) -> float:
+    """Fee of the venue that lends for the length of a transaction: Morpho where the mode has it, else Aave."""
+    lender = config.venues.get("morpho") or config.venues.get("aave_v3")
+    return 0.0 if lender is None else lender.flash_loan_fee_bps or 0.0
 
 
 def position_groups(config: RunConfig) -> PositionGroups:

@@ -39,13 +39,15 @@ class CostModel:
     """Fees, slippage and gas of a run; a scenario switches each off by zero rates.
 
     taker_fee: (product, venue) to fraction of notional. slippage_bps: (product, venue, pair) to the three buckets.
-    gas_units: operation to gas units. Sources: [domain] rulings 12 and 13, section 4.6.
+    gas_units: operation to gas units. flash_fee_bps: fee of a flash loan.
+    Sources: [domain] rulings 12 and 13, section 4.6.
     """
 
     taker_fee: Mapping[tuple[Product, str], float]
     slippage_bps: Mapping[tuple[Product, str, str], tuple[float, float, float]]
     gas_units: Mapping[str, float]
     gas_charged: bool
+    flash_fee_bps: float = 0.0
 
     @classmethod
     def free(cls) -> "CostModel":

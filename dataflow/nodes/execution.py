@@ -124,7 +124,7 @@ def _staking_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostMod
 
 def _swap_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
     ratio = snapshot.value_of("lst_market_ratio", intent.source_token)
-    pair = f"{intent.source_token}{intent.target_token}"
+    pair = f"ETH{intent.source_token}"
     slippage = costs.slippage("swap", intent.venue, pair, intent.amount * ratio * snapshot.eth_price)
     return Quote(ratio * (1.0 - slippage), None, None, {"lst_market_ratio": ratio})
 

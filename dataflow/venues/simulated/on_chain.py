@@ -67,7 +67,7 @@ class SimulatedDex:
         """Swap an LST that is held for WETH in the wallet."""
         world, lst = self._world, order.source_token
         ratio = world.snapshot.value_of("lst_market_ratio", lst)
-        pair = f"{lst}{order.target_token}"
+        pair = f"ETH{lst}"
         slippage = world.costs.slippage("swap", order.venue, pair, order.amount * ratio * world.snapshot.eth_price)
         received = order.amount * ratio * (1.0 - slippage)
         deltas: Deltas = ((lst_key(lst), -order.amount), (wallet_key(order.target_token), received))
@@ -82,8 +82,11 @@ class SimulatedFlashLender:
         self._world = world
 
     def execute(self, order: Order) -> ExecutionHandshake:
-        """Lend, or take back the loan and its fee."""
+        """Lend, or take back the loan and its fee; never outside an atomic group."""
         world = self._world
+        if order.atomic_group_id is None:
+            message = "A flash loan lives for one transaction: put it into an atomic group"
+            return world.refused(order, ErrorCode.EXEC_ORDER_VALIDATION_FAILED, message)
         if order.operation is OperationType.FLASH_BORROW:
             deltas: Deltas = ((wallet_key(order.target_token), order.amount),)
         else:

@@ -3,16 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from dataflow.venues.capabilities import SIMULATED
 from dataflow.venues.port import Router, Venue
 from dataflow.venues.simulated.exchange import SimulatedExchange
 from dataflow.venues.simulated.lending import SimulatedLending
 from dataflow.venues.simulated.on_chain import SimulatedDex, SimulatedFlashLender, SimulatedStaking, SimulatedWallet
 from dataflow.venues.simulated.world import SimulatedWorld
-from schemas.errors import ErrorCode
-from schemas.instruments import CEX_VENUES
+from schemas.errors import ErrorCode, PlatformError
+from schemas.instruments import CEX_VENUES, asset_of
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
-from schemas.operations import ExecutionStatus
+from schemas.operations import ExecutionStatus, OperationType
+
+_SETTLED: Final = 1e-9
+"""Share of a flash loan that rounding may leave unpaid. [domain] ruling 8."""
 
 _ON_CHAIN: Final[Mapping[str, Callable[[SimulatedWorld], Venue]]] = {
     "wallet": SimulatedWallet,
@@ -31,7 +35,7 @@ class SimulatedPort:
     def __init__(self, world: SimulatedWorld, venues: Sequence[str]) -> None:
         interfaces: dict[str, Venue] = {v: SimulatedExchange(v, world) for v in venues if v in CEX_VENUES}
         interfaces |= {venue: _ON_CHAIN[venue](world) for venue in venues if venue in _ON_CHAIN}
-        self._world, self._router = world, Router(interfaces)
+        self._world, self._router = world, Router(interfaces, SIMULATED)
 
     def execute(self, order: Order) -> ExecutionHandshake:
         """Execute one order; the same operation id twice is executed once."""
@@ -41,24 +45,47 @@ class SimulatedPort:
         return self._router.execute(order)
 
     def execute_group(self, orders: Sequence[Order]) -> tuple[ExecutionHandshake, ...]:
-        """Execute all orders, or leave the books as they were and answer that all were rolled back."""
-        books, done = self._world.books, []
+        """Execute all orders, or leave the books as they were and answer that all were rolled back.
+
+        A group whose flash loans are not paid back in full is undone by the lender. [domain] 5.2 and 5.5.
+        """
+        known = [self._world.answers.get(order.operation_id) for order in orders]
+        answered = tuple(handshake for handshake in known if handshake is not None and handshake.was_successful())
+        if orders and len(answered) == len(orders):
+            return answered
+        books, answers = self._world.books, dict(self._world.answers)
+        try:
+            done = self._carried_out(orders)
+        except PlatformError:
+            self._world.books, self._world.answers = books, answers
+            raise
+        if isinstance(done, tuple):
+            return done
+        self._world.books, self._world.answers = books, answers
+        return tuple(self._undone(order, done) for order in orders)
+
+    def _carried_out(self, orders: Sequence[Order]) -> "tuple[ExecutionHandshake, ...] | ExecutionHandshake":
+        """The answers of all members, or that of the one that failed."""
+        done = []
         for order in orders:
             handshake = self._router.execute(order)
             if not handshake.was_successful():
-                self._world.books = books
-                return tuple(self._undone(member, order, handshake) for member in orders)
+                return handshake
             done.append(handshake)
+        lender, debts = _unpaid_loan(orders)
+        if lender is not None:
+            message = f"flash loan not repaid: {debts} still owed at the end of the group"
+            return self._world.refused(lender, ErrorCode.EXEC_ORDER_FAILED, message)
         return tuple(done)
 
-    def _undone(self, order: Order, failing: Order, failure: ExecutionHandshake) -> ExecutionHandshake:
+    def _undone(self, order: Order, failure: ExecutionHandshake) -> ExecutionHandshake:
         """The answer for one member of a group that failed: the failing one keeps its own code."""
-        is_culprit = order is failing
+        is_culprit = order.operation_id == failure.operation_id
         handshake = ExecutionHandshake(
             operation_id=order.operation_id,
             status=ExecutionStatus.ROLLED_BACK,
             error_code=failure.error_code if is_culprit else ErrorCode.EXEC_GROUP_ROLLED_BACK,
-            error_message=failure.error_message if is_culprit else f"rolled back with {failing.operation_id}",
+            error_message=failure.error_message if is_culprit else f"rolled back with {failure.operation_id}",
             submitted_at=self._world.instant,
             simulated=True,
         )
@@ -72,3 +99,22 @@ class SimulatedPort:
     def balances(self) -> Mapping[str, float]:
         """The venues' own balances."""
         return self._world.books.units
+
+
+def _unpaid_loan(orders: Sequence[Order]) -> tuple[Order | None, str]:
+    """The first flash loan of a group whose asset is not paid back in full (ETH and WETH are one), and what is owed."""
+    owed: dict[str, float] = {}
+    lent: dict[str, Order] = {}
+    for order in orders:
+        if order.operation is OperationType.FLASH_BORROW:
+            asset = asset_of(order.target_token)
+            lent.setdefault(asset, order)
+            owed[asset] = owed.get(asset, 0.0) + order.amount
+        elif order.operation is OperationType.FLASH_REPAY:
+            asset = asset_of(order.source_token)
+            lent.setdefault(asset, order)
+            owed[asset] = owed.get(asset, 0.0) - order.amount
+    for asset, amount in owed.items():
+        if abs(amount) > _SETTLED * lent[asset].amount:
+            return lent[asset], f"{amount!r} {asset}"
+    return None, ""

@@ -1,0 +1,15 @@
+"""eth_staking_only: stake ETH and hold the staking token."""
+
+from strategies import staking
+from strategies.rules import ModeSpec
+
+MODE = ModeSpec(
+    mode="eth_staking_only",
+    modules=(staking,),
+    rules=staking.RULES,
+    quantity_parts=("wallet_quantity", "staked_quantity"),
+    value_parts=("wallet_value_usd", "staked_value_usd"),
+    features={"perps": False, "lending": False, "borrowing": False, "staking": True},
+    entry_operations=("stake",),
+    exit_operations=("swap",),
+)

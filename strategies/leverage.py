@@ -1,0 +1,141 @@
+"""Stake ETH with flash-loan leverage: collateral is the staking token, debt is WETH. [domain] 3.2, 4.7, rulings 19, 20.
+
+Every change of leverage is one atomic group: borrow for a moment, stake, supply, borrow for good, give back; or the
+other way round. Either all of it happens or none.
+"""
+
+import numpy as np
+from hamilton.function_modifiers import tag
+
+from dataflow.maths.costs import CostModel
+from schemas.decisions import HOLD, DecisionRule
+from schemas.intents import OrderIntent
+from schemas.operations import DecisionType, StrategyIntent
+from schemas.units import Column, frozen, sum_columns
+from strategies.leverage_orders import LeverageBook
+
+EXIT_LTV = DecisionRule(
+    1, "ltv_above_liquidation_threshold", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
+)
+REDUCE_HEALTH = DecisionRule(
+    2, "health_factor_below_minimum", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL, is_risk_exit=True
+)
+REDUCE_LTV = DecisionRule(3, "ltv_above_target", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ENTRY = DecisionRule(4, "nothing_supplied", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+INCREASE_LTV = DecisionRule(5, "ltv_below_target", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
+ADD_IDLE = DecisionRule(
+    6, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+)
+RULES = (EXIT_LTV, REDUCE_HEALTH, REDUCE_LTV, ENTRY, INCREASE_LTV, ADD_IDLE)
+
+
+@tag(stage="decision", unit="eth")
+def staked_eth(a_token_units: Column, liquidity_index: Column, supplied_ratio: Column) -> Column:
+    """ETH in the collateral, at the oracle ratio.
+
+    Shape:  (rows,).
+    Units:  ETH.
+    Sign:   >= 0.
+
+    >>> staked_eth(np.array([[100.0]]), np.array([[1.0]]), np.array([[1.05]])).tolist()
+    [105.0]
+    """
+    return sum_columns(a_token_units * liquidity_index * supplied_ratio)
+
+
+@tag(stage="decision", unit="fraction")
+def ltv_gap(ltv: Column, has_supplied: Column, target_ltv: float) -> Column:
+    """Loan-to-value less its target while anything is supplied, else 0.
+
+    Shape:  (rows,).
+    Units:  fraction of one.
+    Sign:   > 0 where too much is borrowed.
+    Source: [domain] ruling 19, an absolute distance.
+
+    >>> ltv_gap(np.array([0.68]), np.ones(1), 0.65).round(6).tolist()
+    [0.03]
+    """
+    return frozen(np.where(has_supplied > 0.0, ltv - target_ltv, 0.0))
+
+
+@tag(stage="decision", unit="rule", role="decision", record="decision")
+def decision(
+    deployable_usd: Column,
+    has_supplied: Column,
+    idle_is_due: Column,
+    health_factor: Column,
+    ltv: Column,
+    ltv_gap: Column,
+    is_first_row: Column,
+    health_factor_min: float,
+    ltv_max: float,
+    ltv_drift_tolerance: float,
+    min_trade_usd: float,
+    entry_only: bool,
+) -> Column:
+    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+
+    Shape:  (rows,).
+    Source: [domain] 3.0 and 3.2, rulings 14, 19 and 33.
+
+    >>> one, zero = np.ones(1), np.zeros(1)
+    >>> decision(zero, one, zero, 1.05 * one, 0.9 * one, 0.25 * one, zero, 1.1, 0.95, 0.02, 10.0, False).tolist()
+    [2.0]
+    """
+    is_flat = has_supplied == 0.0
+    if entry_only:
+        return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
+    can_deploy = deployable_usd > min_trade_usd
+    rules = (
+        (~is_flat & (ltv > ltv_max), EXIT_LTV),
+        (~is_flat & (health_factor < health_factor_min), REDUCE_HEALTH),
+        (ltv_gap > ltv_drift_tolerance, REDUCE_LTV),
+        (is_flat & can_deploy, ENTRY),
+        (ltv_gap < -ltv_drift_tolerance, INCREASE_LTV),
+        (~is_flat & can_deploy & (idle_is_due > 0.0), ADD_IDLE),
+    )
+    chosen = np.full_like(ltv, HOLD)
+    for applies, rule in reversed(rules):
+        chosen = np.where(applies, float(rule.code), chosen)
+    return frozen(chosen)
+
+
+@tag(stage="orders", unit="book")
+def leverage_book(
+    a_token_units: Column,
+    liquidity_index: Column,
+    debt_units: Column,
+    variable_borrow_index: Column,
+    lst_oracle_ratio: Column,
+    lst_market_ratio: Column,
+    eth_price: Column,
+    supplied_tokens: tuple[str, ...],
+    target_ltv: float,
+    costs: CostModel,
+) -> LeverageBook:
+    """The position at the decision's row, as the order builder sees it. Columns are those of the row alone."""
+    return LeverageBook(
+        lst=supplied_tokens[0],
+        collateral_lst=float(a_token_units[0, 0] * liquidity_index[0, 0]),
+        debt_eth=float(debt_units[0, 0] * variable_borrow_index[0, 0]),
+        oracle_ratio=float(lst_oracle_ratio[0]),
+        market_ratio=float(lst_market_ratio[0]),
+        eth_price=float(eth_price[0]),
+        target_ltv=target_ltv,
+        costs=costs,
+    )
+
+
+@tag(stage="orders", unit="intent")
+def orders(
+    decision_rule: DecisionRule, leverage_book: LeverageBook, deployable_usd: Column, eth_price: Column
+) -> list[OrderIntent]:
+    """What the rule asks for, as one atomic group. Columns are those of the decision's row, shape (1,)."""
+    intent = decision_rule.intent
+    if decision_rule is EXIT_LTV:
+        return leverage_book.leave(intent)
+    if decision_rule in (REDUCE_HEALTH, REDUCE_LTV):
+        return leverage_book.reduce(intent)
+    if decision_rule is INCREASE_LTV:
+        return leverage_book.increase(intent)
+    return leverage_book.enter(float(deployable_usd[0] / eth_price[0]), intent)

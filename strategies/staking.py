@@ -1,0 +1,67 @@
+"""Stake ETH and hold the staking token: the rules of the plain staking mode. [domain] 3.2 and ruling 14."""
+
+import numpy as np
+from hamilton.function_modifiers import tag
+
+from schemas.decisions import HOLD, DecisionRule
+from schemas.instruments import LST_VENUES
+from schemas.intents import OrderIntent, stake
+from schemas.operations import DecisionType, StrategyIntent
+from schemas.units import Column, frozen, sum_columns
+
+ENTRY = DecisionRule(1, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+ADD_IDLE = DecisionRule(
+    2, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+)
+RULES = (ENTRY, ADD_IDLE)
+
+
+@tag(stage="decision", unit="flag")
+def has_staked(lst_units: Column) -> Column:
+    """1 where any staking token is held, else 0.
+
+    Shape:  (rows,).
+
+    >>> has_staked(np.array([[0.0], [5.0]])).tolist()
+    [0.0, 1.0]
+    """
+    return frozen((sum_columns(lst_units) > 0.0).astype(np.float64))
+
+
+@tag(stage="decision", unit="rule", role="decision", record="decision")
+def decision(
+    deployable_usd: Column,
+    has_staked: Column,
+    idle_is_due: Column,
+    is_first_row: Column,
+    min_trade_usd: float,
+    entry_only: bool,
+) -> Column:
+    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+
+    Shape:  (rows,).
+    Source: [domain] 3.0 and 3.2, rulings 14 and 33.
+
+    >>> one = np.ones(1)
+    >>> decision(500.0 * one, 0.0 * one, 0.0 * one, one, 10.0, False).tolist()
+    [1.0]
+    """
+    is_flat = has_staked == 0.0
+    if entry_only:
+        return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
+    can_deploy = deployable_usd > min_trade_usd
+    chosen = np.where(can_deploy & ~is_flat & (idle_is_due > 0.0), float(ADD_IDLE.code), HOLD)
+    return frozen(np.where(can_deploy & is_flat, float(ENTRY.code), chosen))
+
+
+@tag(stage="orders", unit="intent")
+def orders(
+    decision_rule: DecisionRule, deployable_usd: Column, eth_price: Column, lst_tokens: tuple[str, ...]
+) -> list[OrderIntent]:
+    """What the rule asks for: one stake of what is deployable. Columns are those of the decision's row, shape (1,).
+
+    >>> [(i.venue, i.amount) for i in orders(ENTRY, np.array([88.0]), np.array([4.0]), ("weETH",))]
+    [('etherfi', 22.0)]
+    """
+    lst = lst_tokens[0]
+    return [stake(lst, LST_VENUES[lst], float(deployable_usd[0] / eth_price[0]), decision_rule.intent)]
