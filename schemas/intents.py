@@ -12,7 +12,8 @@ class OrderIntent:
 
     amount: > 0, in the unit of the source token (underlying for withdraw, borrow and repay; LST units for unstake;
     base units for trades). ``closes_all`` says that the whole scaled balance goes, so that no residue stays.
-    atomic_group: label of the group that the order is a member of; its gas item is carried by one member.
+    atomic_group: label of the group that the order is a member of; its gas item is carried by the last member, so that
+    paying it cannot change which token the others debit.
     """
 
     operation: OperationType

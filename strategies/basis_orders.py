@@ -27,15 +27,17 @@ class VenueBook:
     equity_usd: float
     allocation: float
 
-    def quote_after_closing(self, quantity: float) -> float:
-        """USDT after closing ``quantity`` of the short and selling as many coins: profit, proceeds, less fees."""
-        slip_spot, slip_perp = self.market.slippages(quantity)
-        bought_back = self.market.perp_mark * (1.0 + slip_perp)
-        sold = self.market.spot_price * (1.0 - slip_spot)
-        costs, venue = self.market.costs, self.market.venue
-        realised = realised_pnl(self.perp_units, self.perp_entry_price, quantity, bought_back)
-        perp_fee = quantity * bought_back * costs.fee("perp", venue)
-        return self.quote_units + realised - perp_fee + quantity * sold * (1.0 - costs.fee("spot", venue))
+    def quote_after_closing(self, short_quantity: float, coins: float) -> float:
+        """USDT after closing so much of the perpetual and selling so many coins: profit, proceeds, less fees."""
+        costs, venue, pair = self.market.costs, self.market.venue, self.market.pair
+        closes = 1 if self.perp_units < 0.0 else -1
+        bought_back = costs.executed_price(
+            "perp", venue, pair, direction=closes, mid_price=self.market.perp_mark, amount=short_quantity
+        )
+        sold = costs.executed_price("spot", venue, pair, direction=-1, mid_price=self.market.spot_price, amount=coins)
+        realised = realised_pnl(self.perp_units, self.perp_entry_price, closes * short_quantity, bought_back)
+        perp_fee = short_quantity * bought_back * costs.fee("perp", venue)
+        return self.quote_units + realised - perp_fee + coins * sold * (1.0 - costs.fee("spot", venue))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class BasisBook:
     def leave(self, intent: StrategyIntent) -> list[OrderIntent]:
         """Close everything and bring the USDT home."""
         closing = self.close_share(1.0, intent)
-        left = [venue.quote_after_closing(venue.spot_units) for venue in self.venues]
+        left = [venue.quote_after_closing(abs(venue.perp_units), venue.spot_units) for venue in self.venues]
         home = [
             transfer(venue.market.venue, "wallet", "USDT", amount, intent)
             for venue, amount in zip(self.venues, left, strict=True)
@@ -174,7 +176,7 @@ class BasisBook:
         for venue, gap in zip(self.venues, excess, strict=True):
             missing = max(gap - max(venue.quote_units, 0.0), 0.0)
             quantity = min(unwind_quantity(missing, venue.perp_entry_price, venue.market), venue.spot_units)
-            after = venue.quote_after_closing(quantity) if quantity > 0.0 else venue.quote_units
+            after = venue.quote_after_closing(quantity, quantity) if quantity > 0.0 else venue.quote_units
             given.append(min(max(gap, 0.0), max(after, 0.0)))
             quantities.append(quantity)
             quote.append(after)

@@ -1,7 +1,7 @@
 """eth_basis: long spot ETH, short the ETH perpetual, on three exchanges; earns funding in USDT."""
 
 from strategies import basis
-from strategies.rules import ModeSpec
+from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(
     mode="eth_basis",
@@ -9,7 +9,7 @@ MODE = ModeSpec(
     rules=basis.RULES,
     quantity_parts=("wallet_quantity", "exchange_quantity"),
     value_parts=("wallet_value_usd", "exchange_value_usd"),
-    features={"perps": True, "lending": False, "borrowing": False, "staking": False},
+    features=features(perps=True),
     entry_operations=("transfer",),
     exit_operations=("transfer",),
     gas_per_venue=True,

@@ -1,7 +1,7 @@
 """eth_leveraged: stake ETH with flash-loan leverage, collateral and debt both in ETH."""
 
 from strategies import leverage
-from strategies.rules import ModeSpec
+from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(
     mode="eth_leveraged",
@@ -9,7 +9,7 @@ MODE = ModeSpec(
     rules=leverage.RULES,
     quantity_parts=("wallet_quantity", "staked_quantity", "supplied_quantity", "debt_quantity"),
     value_parts=("wallet_value_usd", "staked_value_usd", "supplied_value_usd", "debt_value_usd"),
-    features={"perps": False, "lending": True, "borrowing": True, "staking": True},
+    features=features(lending=True, borrowing=True, staking=True),
     entry_operations=("atomic_entry",),
     exit_operations=("atomic_deleverage_one_swap",),
 )

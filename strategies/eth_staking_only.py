@@ -1,7 +1,7 @@
 """eth_staking_only: stake ETH and hold the staking token."""
 
 from strategies import staking
-from strategies.rules import ModeSpec
+from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(
     mode="eth_staking_only",
@@ -9,7 +9,7 @@ MODE = ModeSpec(
     rules=staking.RULES,
     quantity_parts=("wallet_quantity", "staked_quantity"),
     value_parts=("wallet_value_usd", "staked_value_usd"),
-    features={"perps": False, "lending": False, "borrowing": False, "staking": True},
+    features=features(staking=True),
     entry_operations=("stake",),
     exit_operations=("swap",),
 )

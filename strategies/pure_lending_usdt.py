@@ -1,7 +1,7 @@
 """pure_lending_usdt: Supply USDT to Aave and collect the interest."""
 
 from strategies import lending
-from strategies.rules import ModeSpec
+from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(
     mode="pure_lending_usdt",
@@ -9,7 +9,7 @@ MODE = ModeSpec(
     rules=lending.RULES,
     quantity_parts=("wallet_quantity", "supplied_quantity"),
     value_parts=("wallet_value_usd", "supplied_value_usd"),
-    features={"perps": False, "lending": True, "borrowing": False, "staking": False},
+    features=features(lending=True),
     entry_operations=("supply",),
     exit_operations=("withdraw",),
 )

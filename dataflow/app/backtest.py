@@ -220,7 +220,7 @@ def _execute(
     begun = instant_text(run.market.instants[run.market.first_row])
     components.info("BacktestService", "run started", begun, run_id=run.run_id, mode=run.config.mode.mode.value)
     components.info("DataProvider", "market loaded", begun, **_provenance(run.market))
-    components.info("EventDrivenStrategyEngine", "engine started", begun, rows=len(run.market.instants))
+    components.info("EventDrivenStrategyEngine", "engine started", begun, rows=len(run.market.instants) - run.market.first_row)
     components.info("VenueInterfaceManager", "simulated venues ready", begun, venues=list(run.config.venues))
 
     def sink(stage: str, instants: Instants, columns: Mapping[str, Column]) -> None:

@@ -106,6 +106,7 @@ def build_graph(
         "attribution_types": list(attribution_types),
         "quantity_parts": list(spec.quantity_parts),
         "value_parts": list(spec.value_parts),
+        "staked_parts": list(spec.staked_parts),
         **spec.features,
     }
     built = (

@@ -317,29 +317,44 @@ def _fee_deltas(order: Order, handshake: ExecutionHandshake, after: Holdings) ->
 
 @tag(stage="handshakes")
 def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
-    """What the operation cost: fee, gas and slippage against the mid price. USD, >= 0.
+    """What the operation cost: fee, gas and slippage against the mid price.
 
+    Units:  USD.
+    Sign:   >= 0 at the quoted price; < 0 where a fill so much better than the mid price brings more than the fee.
     Source: [domain] ruling 23.
     """
     handshake = execution_handshake
     if handshake.status is not ExecutionStatus.CONFIRMED:
         return 0.0
-    fee = handshake.fee_amount * (snapshot.eth_price if handshake.fee_currency == "ETH" else 1.0)
+    fee = handshake.fee_amount * _fee_price(order, handshake.fee_currency, snapshot)
     mid = handshake.execution_details.get("mid_price")
     if not order.is_cex_trade() or not isinstance(mid, int | float):
         return fee
     executed = handshake.execution_details.get("executed_amount", order.amount)
     assert isinstance(executed, int | float)
-    return fee + abs(float(executed)) * abs(_executed_price(handshake) - float(mid))
+    return fee + order.direction * float(executed) * (_executed_price(handshake) - float(mid))
+
+
+def _fee_price(order: Order, currency: str, snapshot: MarketSnapshot) -> float:
+    """USD a unit of what a fee is paid in: the venue's own spot price where a trade is charged in its base asset."""
+    if currency == "USDT":
+        return 1.0
+    if order.is_cex_trade() and currency == snapshot.base_asset:
+        return snapshot.value_of("spot_price", order.venue)
+    return snapshot.eth_price
 
 
 @tag(stage="reconciliation")
 def reconciliation(
-    order: Order, execution_handshake: ExecutionHandshake, reconciliation_tolerance: float
+    order: Order,
+    execution_handshake: ExecutionHandshake,
+    reconciliation_tolerance: float,
+    reconciliation_floor: float,
 ) -> Reconciliation:
     """Actual against expected changes, per key; a partial fill is compared with its share of the expectation.
 
-    reconciliation_tolerance: relative to the expected change of the key.
+    reconciliation_tolerance: relative to the expected change of the key. reconciliation_floor: difference, in the unit
+    of the key, that is never one.
     Source: [domain] 5.4, 5.6 and ruling 29.
     """
     actual = execution_handshake.actual_deltas
@@ -352,7 +367,8 @@ def reconciliation(
     mismatches = tuple(
         Mismatch(key, expected.get(key, 0.0), actual.get(key, 0.0))
         for key in (*expected, *(key for key in actual if key not in expected))
-        if abs(actual.get(key, 0.0) - expected.get(key, 0.0)) > reconciliation_tolerance * abs(expected.get(key, 0.0))
+        if abs(actual.get(key, 0.0) - expected.get(key, 0.0))
+        > max(reconciliation_floor, reconciliation_tolerance * abs(expected.get(key, 0.0)))
     )
     return Reconciliation(len(expected), len(actual), mismatches)
 

@@ -6,7 +6,7 @@ contributions that exist in its graph.
 """
 
 import numpy as np
-from hamilton.function_modifiers import group, inject, resolve_from_config, source, tag
+from hamilton.function_modifiers import config, group, inject, resolve_from_config, source, tag
 
 from schemas.instruments import asset_of
 from schemas.units import Column, frozen, sum_columns
@@ -384,7 +384,24 @@ def net_delta_usd(net_delta_units: Column, delta_price_usd: Column) -> Column:
 
 
 @tag(stage="exposure", unit="base", carry_on_entry="entry_quantity")
-def long_leg_units(spot_units: Column) -> Column:
+@config.when(hedged=True)
+def long_leg_units__staked(net_delta_units: Column, perp_units: Column) -> Column:
+    """ETH held long net of debt: everything but the perpetuals.
+
+    Shape:  (rows,).
+    Units:  ETH.
+    Sign:   >= 0.
+    Source: [domain] ruling 16.
+
+    >>> long_leg_units__staked(np.array([0.25]), np.array([[-1.0, -0.75]])).tolist()
+    [2.0]
+    """
+    return frozen(net_delta_units - sum_columns(perp_units))
+
+
+@tag(stage="exposure", unit="base", carry_on_entry="entry_quantity")
+@config.when(hedged=False)
+def long_leg_units__coins(spot_units: Column) -> Column:
     """Coins held long, over all venues.
 
     Shape:  (rows,).
@@ -392,7 +409,7 @@ def long_leg_units(spot_units: Column) -> Column:
     Sign:   >= 0.
     Source: [domain] ruling 16.
 
-    >>> long_leg_units(np.array([[0.5, 0.25]])).tolist()
+    >>> long_leg_units__coins(np.array([[0.5, 0.25]])).tolist()
     [0.75]
     """
     return sum_columns(spot_units)

@@ -388,3 +388,50 @@ def funding_known(funding_settles: Column, funding_mean_settlements: int) -> Col
     [0.0, 0.0, 1.0]
     """
     return frozen((np.add.accumulate(funding_settles) >= funding_mean_settlements).astype(np.float64))
+
+
+def _before(levels: Column) -> Column:
+    """Levels of the row before; the first row's own."""
+    return frozen(np.concatenate([levels[:1], levels[:-1]]))
+
+
+@tag(stage="market", unit="eth_per_lst")
+def lst_oracle_ratio_before(lst_oracle_ratio: Column) -> Column:
+    """Oracle ratio of the row before.
+
+    Shape:  (rows,).
+    Units:  ETH per LST.
+    Source: [domain] 4.5.
+
+    >>> lst_oracle_ratio_before(np.array([1.0, 1.5])).tolist()
+    [1.0, 1.0]
+    """
+    return _before(lst_oracle_ratio)
+
+
+@tag(stage="market", unit="underlying_per_scaled_unit", axis="supplied_tokens")
+def liquidity_index_before(liquidity_index: Column) -> Column:
+    """Supply index of the row before.
+
+    Shape:  (rows, supplied tokens).
+    Units:  underlying per scaled unit.
+    Source: [domain] 4.5.
+
+    >>> liquidity_index_before(np.array([[1.0], [1.5]])).tolist()
+    [[1.0], [1.0]]
+    """
+    return _before(liquidity_index)
+
+
+@tag(stage="market", unit="underlying_per_scaled_unit", axis="borrowed_tokens")
+def variable_borrow_index_before(variable_borrow_index: Column) -> Column:
+    """Borrow index of the row before.
+
+    Shape:  (rows, borrowed tokens).
+    Units:  underlying per scaled unit.
+    Source: [domain] 4.5.
+
+    >>> variable_borrow_index_before(np.array([[1.0], [1.5]])).tolist()
+    [[1.0], [1.0]]
+    """
+    return _before(variable_borrow_index)

@@ -187,8 +187,105 @@ def funding_pnl(funding_pnl_step: Column, funding_pnl_before: float) -> Column:
     return running_sum(funding_pnl_step, funding_pnl_before)
 
 
+@tag(stage="pnl", unit="eth", axis="assets")
+def staked_before(
+    lst_units: Column, lst_oracle_ratio_before: Column, lst_tokens: tuple[str, ...], assets: tuple[str, ...]
+) -> Column:
+    """ETH in the staking tokens, at the ratio of the row before, in the column of ETH.
+
+    Shape:  (rows, assets).
+    Units:  ETH.
+    Source: [domain] 4.5.
+
+    >>> staked_before(np.array([[2.0]]), np.array([1.5]), ("weETH",), ("ETH", "USDT")).tolist()
+    [[3.0, 0.0]]
+    """
+    return _in_eth(sum_columns(lst_units) * lst_oracle_ratio_before, assets)
+
+
+@tag(stage="pnl", unit="eth", axis="assets")
+def supplied_before(
+    a_token_units: Column, liquidity_index_before: Column, lst_oracle_ratio_before: Column, assets: tuple[str, ...]
+) -> Column:
+    """ETH in the collateral, at index and ratio of the row before, in the column of ETH.
+
+    Shape:  (rows, assets).
+    Units:  ETH.
+    Source: [domain] 4.5.
+
+    >>> supplied_before(np.array([[2.0]]), np.array([[2.0]]), np.array([1.5]), ("ETH",)).tolist()
+    [[6.0]]
+    """
+    return _in_eth(sum_columns(a_token_units * liquidity_index_before) * lst_oracle_ratio_before, assets)
+
+
+@tag(stage="pnl", unit="eth", axis="assets")
+def debt_before(debt_units: Column, variable_borrow_index_before: Column, assets: tuple[str, ...]) -> Column:
+    """ETH owed, at the index of the row before, in the column of ETH.
+
+    Shape:  (rows, assets).
+    Units:  ETH.
+    Sign:   <= 0.
+    Source: [domain] 4.5.
+
+    >>> debt_before(np.array([[2.0]]), np.array([[1.5]]), ("ETH",)).tolist()
+    [[-3.0]]
+    """
+    return _in_eth(0.0 - sum_columns(debt_units * variable_borrow_index_before), assets)
+
+
+def _in_eth(amounts: Column, assets: tuple[str, ...]) -> Column:
+    totals = np.zeros((len(amounts), len(assets)), order="F")
+    totals[:, assets.index("ETH")] = amounts
+    return frozen(totals)
+
+
+@tag(stage="pnl", unit="token", axis="assets")
+@resolve_from_config(decorate_with=lambda staked_parts: inject(parts=group(*map(source, staked_parts))))
+def quantity_before(parts: list[Column]) -> Column:
+    """Net delta units of each asset, at the indexes and ratios of the row before.
+
+    Shape:  (rows, assets).
+    Units:  units of the asset.
+    Source: [domain] 4.5, quantities of the row before.
+
+    >>> quantity_before([np.array([[1.0]]), np.array([[-0.5]])]).tolist()
+    [[0.5]]
+    """
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return frozen(total)
+
+
 @tag(stage="pnl", unit="share_class")
-def delta_pnl_step(
+@config.when(hedged=True)
+def delta_pnl_step__staked(
+    quantity_before: Column,
+    delta_asset: str,
+    assets: tuple[str, ...],
+    reference_price_step: Column,
+    usd_per_share_class: Column,
+    row_is_new: Column,
+) -> Column:
+    """Profit of the net delta from the move of the reference price since the row before, staked ETH included.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   a net long gains when the price rises; 0 for a hedged book.
+    Source: [domain] 4.5 and ruling 23.
+
+    >>> one = np.ones(1)
+    >>> delta_pnl_step__staked(np.array([[0.5]]), "ETH", ("ETH",), 10.0 * one, one, one).tolist()
+    [5.0]
+    """
+    net = quantity_before[:, assets.index(delta_asset)]
+    return frozen(net * reference_price_step / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class")
+@config.when(hedged=False)
+def delta_pnl_step__coins(
     spot_units: Column,
     perp_units: Column,
     reference_price_step: Column,
@@ -205,7 +302,7 @@ def delta_pnl_step(
     Source: [domain] ruling 23.
 
     >>> spot, perp, moved = np.array([[0.5]]), np.array([[-0.25]]), np.array([10.0])
-    >>> delta_pnl_step(spot, perp, moved, np.ones(1), np.ones(1)).tolist()
+    >>> delta_pnl_step__coins(spot, perp, moved, np.ones(1), np.ones(1)).tolist()
     [2.5]
     """
     net = sum_columns(spot_units) + sum_columns(perp_units)

@@ -262,7 +262,24 @@ def delta_breach__perps(net_delta_fraction: Column, delta_tolerance: float) -> C
 
 
 @tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
-@config.when(perps=True)
+@config.when(perps=True, borrowing=True)
+def breach_detected__perps_and_debt(
+    margin_breach: Column, delta_breach: Column, health_factor: Column, health_factor_min: float
+) -> Column:
+    """1 where any enabled limit is crossed: margin, net delta or health factor.
+
+    Shape:  (rows,).
+    Source: [domain] 4.4.
+
+    >>> breach_detected__perps_and_debt(np.zeros(1), np.zeros(1), np.array([1.05]), 1.1).tolist()
+    [1.0]
+    """
+    unhealthy = (health_factor < health_factor_min).astype(np.float64)
+    return frozen(np.maximum(np.maximum(margin_breach, delta_breach), unhealthy))
+
+
+@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
+@config.when(perps=True, borrowing=False)
 def breach_detected__perps(margin_breach: Column, delta_breach: Column) -> Column:
     """1 where any enabled limit is crossed.
 
@@ -290,7 +307,24 @@ def breach_detected__lending(health_factor: Column, health_factor_min: float) ->
 
 
 @tag(stage="risk", unit="flag")
-@config.when(perps=True)
+@config.when(perps=True, borrowing=True)
+def risk_warning__perps_and_debt(
+    worst_margin_ratio: Column, margin_warning: float, health_factor: Column, health_factor_min: float
+) -> Column:
+    """1 where the margin ratio is under its warning level, or the health factor within a fifth of its limit.
+
+    Shape:  (rows,).
+    Source: [domain] 3.2 and ruling 17.
+
+    >>> risk_warning__perps_and_debt(np.array([0.9]), 0.40, np.array([1.2]), 1.1).tolist()
+    [1.0]
+    """
+    near = (worst_margin_ratio < margin_warning) | (health_factor < 1.2 * health_factor_min)
+    return frozen(near.astype(np.float64))
+
+
+@tag(stage="risk", unit="flag")
+@config.when(perps=True, borrowing=False)
 def risk_warning__perps(worst_margin_ratio: Column, margin_warning: float) -> Column:
     """1 where the worst margin ratio is under the warning level.
 

@@ -96,3 +96,13 @@ class MarketFrame(StageFrame):
         "variable_borrow_index_step", "underlying_per_scaled_unit", ge=0.0, le=INDEX_MAX
     )
     """Growth of the borrow index; never negative."""
+    lst_oracle_ratio_before: Series[float] | None = column("eth_per_lst", ge=0.5, le=INDEX_MAX)
+    """Oracle ratio of the row before."""
+    liquidity_index_before: Series[float] | None = columns(
+        "liquidity_index_before", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
+    )
+    """Supply index of the row before."""
+    variable_borrow_index_before: Series[float] | None = columns(
+        "variable_borrow_index_before", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
+    )
+    """Borrow index of the row before."""

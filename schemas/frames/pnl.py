@@ -2,7 +2,7 @@
 
 from pandera.typing import Series
 
-from schemas.frames.fields import USD_MAX, StageFrame, column, flag
+from schemas.frames.fields import UNITS_MAX, USD_MAX, StageFrame, column, columns, flag
 
 
 class PnlFrame(StageFrame):
@@ -48,3 +48,11 @@ class PnlFrame(StageFrame):
     """Rewards paid, at their value on the day."""
     dust_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
     """Price moves of rewards until they were sold."""
+    staked_before: Series[float] | None = columns("staked_before", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """ETH in staking tokens at the ratio of the row before."""
+    supplied_before: Series[float] | None = columns("supplied_before", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """ETH in collateral at index and ratio of the row before."""
+    debt_before: Series[float] | None = columns("debt_before", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """ETH owed at the index of the row before."""
+    quantity_before: Series[float] | None = columns("quantity_before", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """Net delta units at indexes and ratios of the row before."""
