@@ -123,7 +123,8 @@ class ErrorSpec:
     """What the registry knows about a code.
 
     ``is_retryable`` says that the same call may succeed later without anybody changing anything; a call that moves
-    money is still only repeated after its ``operation_id`` was looked up at the venue.
+    money is still only repeated after its ``operation_id`` was looked up at the venue. ``reserved`` says why nothing
+    raises the code; a test holds that every other code is raised.
     """
 
     code: ErrorCode
@@ -131,6 +132,7 @@ class ErrorSpec:
     meaning: str
     action: str
     is_retryable: bool = False
+    reserved: str | None = None
 
     @property
     def area(self) -> str:
@@ -187,24 +189,28 @@ _SPECS: Final = (
         _H,
         "A price, index or ratio needed to value a position is missing.",
         "Run `basis data check` on the data set for the named series and supply it, or declare a fill rule.",
+        reserved="a series that a mode needs is checked before the first row (DATA-003 to DATA-005)",
     ),
     ErrorSpec(
         ErrorCode.EXP_POSITION_DATA_UNAVAILABLE,
         _H,
         "Exposure was asked for before positions were known.",
         "Check that the position stage ran for this row; in live, that the venue answered the balance query.",
+        reserved="the graph computes positions before exposure; for a live session whose balance query fails",
     ),
     ErrorSpec(
         ErrorCode.EXP_CONFIG_INVALID,
         _H,
         "The exposure configuration cannot be used.",
         "Correct the named key of the mode's exposure settings and run `basis config check`.",
+        reserved="a configuration is refused as a whole before the run (CONFIG-003)",
     ),
     ErrorSpec(
         ErrorCode.EXP_CONVERSION_FAILED,
         _H,
         "An amount could not be converted to the tracking asset or to USD.",
         "Check that the data set has the named asset's price, index or staking ratio at that instant.",
+        reserved="conversion is part of the exposure stage, whose frame refuses what is not finite (EXP-001)",
     ),
     ErrorSpec(
         ErrorCode.RISK_LIMIT_BREACHED,
@@ -217,24 +223,28 @@ _SPECS: Final = (
         _H,
         "Loan to value is above the configured maximum.",
         "Repay debt or add collateral until LTV is below max_ltv; then check why the drift rule did not act first.",
+        reserved="one event, RISK-001, tells that a limit was crossed, and its breaches name which",
     ),
     ErrorSpec(
         ErrorCode.RISK_MARGIN_CALL,
         _C,
         "A venue's margin ratio is below its margin-call level.",
         "Move collateral to the venue or close part of its perpetuals at once.",
+        reserved="one event, RISK-001, tells that a limit was crossed, and its breaches name which",
     ),
     ErrorSpec(
         ErrorCode.RISK_HEALTH_FACTOR_FAILED,
         _H,
         "The health factor could not be computed.",
         "Treat the position as at risk: check collateral, debt, index and price of the named market.",
+        reserved="the health factor is a column of the risk stage, whose frame refuses a bad one (RISK-006)",
     ),
     ErrorSpec(
         ErrorCode.RISK_LIQUIDATION_THRESHOLD_EXCEEDED,
         _C,
         "The position may be liquidated now.",
         "Repay or close immediately; afterwards account for any liquidator's deltas before restarting.",
+        reserved="one event, RISK-001, tells that a limit was crossed, and its breaches name which",
     ),
     ErrorSpec(
         ErrorCode.RISK_ASSESSMENT_FAILED,
@@ -253,12 +263,14 @@ _SPECS: Final = (
         _M,
         "A price or position that P&L needs is missing.",
         "Supply the named series; until then the P&L of that row is not to be relied on.",
+        reserved="a missing price stops the run where it is read (DATA-005), before P&L",
     ),
     ErrorSpec(
         ErrorCode.PNL_HISTORY_UNAVAILABLE,
         _H,
         "The earlier values that a P&L period starts from are not available.",
         "Load the state of the previous partition, or start the run at its first row.",
+        reserved="what P&L needs of the past is in the carried state, which is refused as a whole (ENGINE-003)",
     ),
     ErrorSpec(
         ErrorCode.PNL_ATTRIBUTION_FAILED,
@@ -271,6 +283,7 @@ _SPECS: Final = (
         _M,
         "A settlement could not be turned into P&L.",
         "Check the ExecutionDeltaEvent of the named settlement against its rate and mark.",
+        reserved="a settlement that cannot be applied is POS-001",
     ),
     ErrorSpec(
         ErrorCode.STRAT_DECISION_FAILED,
@@ -289,24 +302,28 @@ _SPECS: Final = (
         _H,
         "A strategy produced an order that is not valid.",
         "This is a fault of the strategy: report it with the decision and the order; the order was not sent.",
+        reserved="an order of a strategy is refused under what is wrong with it: EXEC-003, EXEC-004 or STRAT-002",
     ),
     ErrorSpec(
         ErrorCode.STRAT_INIT_FAILED,
         _C,
         "The strategy of a mode could not be built.",
         "Run `basis config check` for the mode and correct what it names, then restart.",
+        reserved="a mode that cannot be built is refused by its configuration (CONFIG-001, CONFIG-003)",
     ),
     ErrorSpec(
         ErrorCode.STRAT_TARGET_FAILED,
         _H,
         "The target position could not be computed.",
         "Check equity, allocation and prices of the row; a zero or missing price is the usual cause.",
+        reserved="targets are part of the decision stage, whose frame refuses a bad one (STRAT-001)",
     ),
     ErrorSpec(
         ErrorCode.STRAT_MARKET_DATA_UNAVAILABLE,
         _H,
         "A series that the decision reads is not available.",
         "Supply the named series, or wait for the feed; the strategy takes no new risk meanwhile.",
+        reserved="a series that a mode needs is checked before the first row (DATA-003 to DATA-005)",
     ),
     ErrorSpec(
         ErrorCode.EXEC_ORDER_FAILED,
@@ -401,12 +418,14 @@ _SPECS: Final = (
         _C,
         "The engine could not be built.",
         "Correct what the message names (dates, capital, data set, mode) and restart.",
+        reserved="dates, capital, data and mode are refused under CONFIG and DATA codes before an engine is built",
     ),
     ErrorSpec(
         ErrorCode.ENGINE_COMPONENT_INIT_FAILED,
         _C,
         "A component of the engine could not be built.",
         "Read the component's own error just before this one, correct it and restart.",
+        reserved="components are built from a checked configuration; for services that start their own",
     ),
     ErrorSpec(
         ErrorCode.ENGINE_STATE_INCONSISTENT,
@@ -450,6 +469,7 @@ _SPECS: Final = (
         "A series could not be read or downloaded.",
         "Check the named path or address and its permissions, then repeat.",
         is_retryable=True,
+        reserved="data sets are files, which are there or not (DATA-003); for feeds that are downloaded",
     ),
     ErrorSpec(
         ErrorCode.DATA_VALIDATION_FAILED,
@@ -512,24 +532,28 @@ _SPECS: Final = (
         _H,
         "A price could not be converted between currencies.",
         "Check that both currencies have a price at that instant.",
+        reserved="conversions are columns of the graph; their inputs are refused under DATA codes",
     ),
     ErrorSpec(
         ErrorCode.UTIL_INDEX_FETCH_FAILED,
         _H,
         "A lending index is not available.",
         "Supply the index of the named reserve from before the first row of the run.",
+        reserved="indexes are columns of the market, refused under DATA codes",
     ),
     ErrorSpec(
         ErrorCode.UTIL_RATE_FAILED,
         _H,
         "A funding, lending or staking rate is not available.",
         "Supply the named rate series or declare its fill rule.",
+        reserved="rates are columns of the market, refused under DATA codes",
     ),
     ErrorSpec(
         ErrorCode.UTIL_TOKEN_METADATA_MISSING,
         _M,
         "The platform does not know a token.",
         "Use one of the tokens of schemas/instruments.py, or add the token there with its venue and type.",
+        reserved="tokens are known from their position keys; an unknown one is POS-002",
     ),
 )
 

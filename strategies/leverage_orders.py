@@ -80,6 +80,29 @@ class LeverageBook:
             ],
         )
 
+    def leave_share(self, share: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Repay a share of the debt, withdraw the same share of the collateral and sell it. [domain] ruling 19."""
+        if share == 1.0:
+            return self.leave(intent)
+        owed, sold = share * self.debt_eth, share * self.collateral_lst
+        return atomic_group(
+            _GROUP,
+            _EXIT_GAS,
+            [
+                flash_borrow("WETH", owed, intent),
+                repay("WETH", owed, intent),
+                withdraw(self.lst, sold, intent),
+                swap(self.lst, LST_VENUES[self.lst], sold, intent),
+                flash_repay("WETH", owed, self.costs.flash_fee_bps, intent),
+            ],
+        )
+
+    def slice_proceeds(self, share: float) -> float:
+        """WETH that a share of the position leaves after its debt and the loan's fee are paid."""
+        sold_eth = share * self.collateral_eth
+        kept = sold_eth * (1.0 - self._exit_cost(sold_eth))
+        return kept - share * self.debt_eth * (1.0 + self._flash_fee)
+
     def leave(self, intent: StrategyIntent) -> list[OrderIntent]:
         """Repay everything, withdraw everything and sell it; what is left is WETH in the wallet."""
         return atomic_group(

@@ -163,12 +163,14 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         "delta_tolerance": limits.delta_tolerance,
         "health_factor_min": limits.health_factor_min,
         "target_ltv": strategy.target_ltv,
+        "stake_share": config.mode.stake_allocation_percentage,
         "ltv_drift_tolerance": strategy.ltv_drift_tolerance,
         "ltv_max": limits.liquidation_threshold,
     }
     if strategy.margin_levels is not None:
         levels = strategy.margin_levels
         values |= {"margin_warning": levels.warning, "margin_reduce": levels.reduce, "margin_exit": levels.exit}
+        values["margin_excess"] = levels.excess
     return values
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pandera.pandas as pa
 
 from dataflow.engine.executors import Values
 from dataflow.engine.graph import OBSERVE_STAGES, Graph
+from schemas.errors import PlatformError
 from schemas.frames import FRAME_ERRORS, FRAMES
 from schemas.models.events import DomainEvent, OperationExecutionEvent, ReconciliationEvent
 from schemas.units import Column, Instants
@@ -53,19 +55,26 @@ def _validate(stage: str, frame: pd.DataFrame, instants: Instants | None) -> Non
         _schema(stage).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
         cases = error.failure_cases
-        first = cases.iloc[0]
+        raise _frame_error(stage, cases.iloc[0], len(cases), instants) from error
+
+
+def _frame_error(stage: str, first: "pd.Series[Any]", count: int, instants: Instants | None) -> PlatformError:
+    """The stage's error for the first of its faults."""
+    if first["check"] == "column_in_schema":
+        column, what, row = str(first["failure_case"]), "is not declared in the frame", None
+    else:
         row = None if pd.isna(first["index"]) else int(first["index"])
-        where = "" if row is None else f" at row {row}"
-        if row is not None and instants is not None:
-            where += f" ({np.datetime_as_string(instants[row], unit='s')})"
-        raise FRAME_ERRORS[stage](
-            f"{stage} column {first['column']}: {first['failure_case']} breaks {first['check']}{where}; "
-            f"{len(cases)} fault(s) in the stage",
-            stage=stage,
-            column=str(first["column"]),
-            row=row,
-            value=str(first["failure_case"]),
-        ) from error
+        column, what = str(first["column"]), f"{first['failure_case']} breaks {first['check']}"
+    where = "" if row is None else f" at row {row}"
+    if row is not None and instants is not None:
+        where += f" ({np.datetime_as_string(instants[row], unit='s')})"
+    return FRAME_ERRORS[stage](
+        f"{stage} column {column}: {what}{where}; {count} fault(s) in the stage",
+        stage=stage,
+        column=column,
+        row=row,
+        value=str(first["failure_case"]),
+    )
 
 
 class CallCheck:

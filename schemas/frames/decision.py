@@ -42,3 +42,7 @@ class DecisionFrame(StageFrame):
     """Loan-to-value less its target."""
     has_staked: Series[float] | None = flag()
     """1 where any staking token is held."""
+    deployable_usdt: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)
+    """USDT in the wallet after gas and reserve."""
+    health_is_low: Series[float] | None = flag()
+    """1 where the health factor is under its limit."""

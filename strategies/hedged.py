@@ -1,0 +1,231 @@
+"""Stake half of the equity in ETH and short it on the exchanges: the rules that both hedged modes share.
+
+The staking yield and the funding are earned, the price of ETH is not. [domain] 3.2, rulings 16 to 19.
+"""
+
+import numpy as np
+from hamilton.function_modifiers import config, tag
+
+from dataflow.maths.costs import CostModel
+from schemas.decisions import HOLD, DecisionRule
+from schemas.intents import OrderIntent
+from schemas.operations import DecisionType, StrategyIntent
+from schemas.units import Column, frozen, sum_columns
+from strategies.hedged_orders import HedgedBook, MarginVenue
+from strategies.leverage_orders import LeverageBook
+
+EXIT_MARGIN = DecisionRule(
+    1, "margin_ratio_below_exit", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
+)
+EXIT_HEALTH = DecisionRule(
+    2, "health_factor_below_minimum", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
+)
+RESTORE_MARGIN = DecisionRule(3, "margin_ratio_below_warning", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ADJUST_DELTA = DecisionRule(4, "net_delta_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ENTRY = DecisionRule(5, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+INVEST_EXCESS = DecisionRule(6, "margin_ratio_above_excess", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
+RULES = (EXIT_MARGIN, EXIT_HEALTH, RESTORE_MARGIN, ADJUST_DELTA, ENTRY, INVEST_EXCESS)
+
+
+@tag(stage="decision", unit="flag")
+def is_flat(long_leg_units: Column, perp_units: Column) -> Column:
+    """1 where no perpetual is held and no more ETH than gas needs, else 0.
+
+    Shape:  (rows,).
+
+    >>> is_flat(np.array([0.0, 2.0]), np.array([[0.0], [-2.0]])).tolist()
+    [1.0, 0.0]
+    """
+    return frozen((sum_columns(np.abs(perp_units)) == 0.0).astype(np.float64) * (long_leg_units < _DUST_ETH))
+
+
+_DUST_ETH = 1e-3
+"""ETH that an exit may leave in the wallet: what its last transaction did not need."""
+
+
+@tag(stage="decision", unit="usd")
+def deployable_usdt(wallet_units: Column, entry_gas_usd: Column, gas_reserve_usd: Column) -> Column:
+    """USDT that the wallet could send to the exchanges now, after gas and the reserve for later.
+
+    Shape:  (rows,).
+    Units:  USD. The first wallet token of the mode is USDT.
+    Source: [domain] ruling 12.
+
+    >>> deployable_usdt(np.array([[100.0, 1.0]]), np.array([2.0]), np.array([10.0])).tolist()
+    [88.0]
+    """
+    return frozen(wallet_units[:, 0] - entry_gas_usd - gas_reserve_usd)
+
+
+@tag(stage="decision", unit="flag")
+@config.when(borrowing=False)
+def health_is_low__no_debt(health_factor: Column) -> Column:
+    """0: a mode without debt has no health factor to fall.
+
+    Shape:  (rows,).
+
+    >>> health_is_low__no_debt(np.array([999.0])).tolist()
+    [0.0]
+    """
+    return frozen(np.zeros_like(health_factor))
+
+
+@tag(stage="decision", unit="flag")
+@config.when(borrowing=True)
+def health_is_low__debt(health_factor: Column, health_factor_min: float) -> Column:
+    """1 where the health factor is under its limit.
+
+    Shape:  (rows,).
+    Source: [domain] 3.2.
+
+    >>> health_is_low__debt(np.array([1.05]), 1.1).tolist()
+    [1.0]
+    """
+    return frozen((health_factor < health_factor_min).astype(np.float64))
+
+
+@tag(stage="decision", unit="rule", role="decision", record="decision")
+def decision(
+    is_flat: Column,
+    worst_margin_ratio: Column,
+    health_is_low: Column,
+    net_delta_fraction: Column,
+    deployable_usdt: Column,
+    cooldown_over: Column,
+    is_first_row: Column,
+    margin_exit: float,
+    margin_warning: float,
+    margin_excess: float,
+    net_delta_trade: float,
+    min_trade_usd: float,
+    entry_only: bool,
+) -> Column:
+    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+
+    Shape:  (rows,).
+    Source: [domain] 3.0 and 3.2, rulings 16 to 18 and 33.
+
+    >>> zero, one = np.zeros(1), np.ones(1)
+    >>> args = (zero, 0.35 * one, zero, zero, zero, one, zero)
+    >>> decision(*args, 0.2, 0.4, 2.0, 0.02, 10.0, False).tolist()
+    [3.0]
+    """
+    flat = is_flat > 0.0
+    if entry_only:
+        return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
+    has_short = worst_margin_ratio < 999.0
+    rules = (
+        (~flat & (worst_margin_ratio < margin_exit), EXIT_MARGIN),
+        (~flat & (health_is_low > 0.0), EXIT_HEALTH),
+        (~flat & (worst_margin_ratio < margin_warning), RESTORE_MARGIN),
+        (~flat & (net_delta_fraction > net_delta_trade), ADJUST_DELTA),
+        (flat & (deployable_usdt > min_trade_usd) & (cooldown_over > 0.0), ENTRY),
+        (~flat & has_short & (worst_margin_ratio > margin_excess), INVEST_EXCESS),
+    )
+    chosen = np.full_like(worst_margin_ratio, HOLD)
+    for applies, rule in reversed(rules):
+        chosen = np.where(applies, float(rule.code), chosen)
+    return frozen(chosen)
+
+
+@tag(stage="orders", unit="book")
+@config.when(borrowing=False)
+def leverage_book__none() -> LeverageBook | None:
+    """No position at a lending pool."""
+    return None
+
+
+@tag(stage="orders", unit="book")
+@config.when(borrowing=True)
+def leverage_book__pool(
+    a_token_units: Column,
+    liquidity_index: Column,
+    debt_units: Column,
+    variable_borrow_index: Column,
+    lst_oracle_ratio: Column,
+    lst_market_ratio: Column,
+    eth_price: Column,
+    supplied_tokens: tuple[str, ...],
+    target_ltv: float,
+    costs: CostModel,
+) -> LeverageBook | None:
+    """The position at the lending pool at the decision's row. Columns are those of the row alone."""
+    return LeverageBook(
+        lst=supplied_tokens[0],
+        collateral_lst=float(a_token_units[0, 0] * liquidity_index[0, 0]),
+        debt_eth=float(debt_units[0, 0] * variable_borrow_index[0, 0]),
+        oracle_ratio=float(lst_oracle_ratio[0]),
+        market_ratio=float(lst_market_ratio[0]),
+        eth_price=float(eth_price[0]),
+        target_ltv=target_ltv,
+        costs=costs,
+    )
+
+
+@tag(stage="orders", unit="book")
+def hedged_book(
+    spot_price: Column,
+    perp_mark: Column,
+    quote_units: Column,
+    perp_units: Column,
+    perp_entry_price: Column,
+    wallet_units: Column,
+    lst_units: Column,
+    lst_oracle_ratio: Column,
+    lst_market_ratio: Column,
+    eth_price: Column,
+    gas_unit_usd: Column,
+    hedge_allocation: Column,
+    venues: tuple[str, ...],
+    lst_tokens: tuple[str, ...],
+    stake_share: float,
+    leverage_book: LeverageBook | None,
+    costs: CostModel,
+) -> HedgedBook:
+    """The book at the decision's row, as the order builder sees it. Columns are those of the row alone."""
+    return HedgedBook(
+        venues=tuple(
+            MarginVenue(
+                venue,
+                float(spot_price[0, at]),
+                float(perp_mark[0, at]),
+                float(quote_units[0, at]),
+                float(perp_units[0, at]),
+                float(perp_entry_price[0, at]),
+                float(hedge_allocation[at]),
+            )
+            for at, venue in enumerate(venues)
+        ),
+        lst=lst_tokens[0],
+        lst_units=float(lst_units[0, 0]),
+        wallet_eth=float(wallet_units[0, 1:].sum()),
+        oracle_ratio=float(lst_oracle_ratio[0]),
+        market_ratio=float(lst_market_ratio[0]),
+        eth_price=float(eth_price[0]),
+        gas_unit_usd=float(gas_unit_usd[0]),
+        stake_share=stake_share,
+        leverage=leverage_book,
+        costs=costs,
+    )
+
+
+@tag(stage="orders", unit="intent")
+def orders(
+    decision_rule: DecisionRule,
+    hedged_book: HedgedBook,
+    deployable_usdt: Column,
+    net_delta_units: Column,
+    equity_usd: Column,
+    margin_warning: float,
+) -> list[OrderIntent]:
+    """What the rule asks for, in the order in which it must be done. Columns are those of the decision's row, (1,)."""
+    intent = decision_rule.intent
+    if decision_rule in (EXIT_MARGIN, EXIT_HEALTH):
+        return hedged_book.leave(intent)
+    if decision_rule is RESTORE_MARGIN:
+        return hedged_book.restore_margin(margin_warning, float(equity_usd[0]), intent)
+    if decision_rule is ADJUST_DELTA:
+        return hedged_book.hedge_again(float(net_delta_units[0]), intent)
+    if decision_rule is ENTRY:
+        return hedged_book.enter(max(float(deployable_usdt[0]), 0.0), intent)
+    return hedged_book.invest_excess(float(equity_usd[0]), intent)

@@ -1,0 +1,240 @@
+"""Orders of a hedged staking book: ETH is bought, staked (with or without leverage) and shorted; USDT is margin.
+
+Entry: fund the exchanges, buy ETH, bring it to the wallet, stake it, short what was staked. Exit is the reverse.
+[domain] 3.2, rulings 12, 16, 18.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dataflow.maths.costs import CostModel
+from dataflow.maths.deltas import RESIDUE
+from dataflow.maths.perps import realised_pnl
+from schemas.instruments import LST_VENUES
+from schemas.intents import OrderIntent, perp_trade, spot_trade, stake, swap, transfer
+from schemas.operations import OrderSide, StrategyIntent
+from strategies.leverage_orders import LeverageBook
+
+_PAIR = "ETHUSDT"
+
+
+@dataclass(frozen=True, slots=True)
+class MarginVenue:
+    """One exchange: prices in USDT per ETH, USDT held, the short (ETH, < 0), its entry price, share of the margin."""
+
+    venue: str
+    spot_price: float
+    perp_mark: float
+    quote_units: float
+    perp_units: float
+    perp_entry_price: float
+    allocation: float
+
+    @property
+    def unrealised(self) -> float:
+        """Unrealised profit of the short, USDT."""
+        return self.perp_units * (self.perp_mark - self.perp_entry_price)
+
+    @property
+    def notional(self) -> float:
+        """Size of the short at its mark, USDT."""
+        return abs(self.perp_units) * self.perp_mark
+
+
+@dataclass(frozen=True, slots=True)
+class HedgedBook:
+    """The whole book at one row.
+
+    lst_units: staking tokens held outside the pool. wallet_eth: ETH and WETH in the wallet. leverage: the position at
+    the pool, None in the mode without leverage. gas_unit_usd: USD a gas unit. stake_share: share of equity in ETH.
+    """
+
+    venues: tuple[MarginVenue, ...]
+    lst: str
+    lst_units: float
+    wallet_eth: float
+    oracle_ratio: float
+    market_ratio: float
+    eth_price: float
+    gas_unit_usd: float
+    stake_share: float
+    leverage: LeverageBook | None
+    costs: CostModel
+
+    @property
+    def staked_eth(self) -> float:
+        """ETH staked, net of debt."""
+        if self.leverage is None:
+            return self.lst_units * self.oracle_ratio
+        return self.leverage.collateral_eth - self.leverage.debt_eth
+
+    @property
+    def desk(self) -> MarginVenue:
+        """The exchange where ETH is bought and sold."""
+        return self.venues[0]
+
+    def enter(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Open the book with ``cash`` USDT of the wallet."""
+        margins = [venue.allocation * (1.0 - self.stake_share) * cash for venue in self.venues]
+        funding = [margins[0] + self.stake_share * cash, *margins[1:]]
+        transfers = [
+            transfer("wallet", venue.venue, "USDT", amount, intent)
+            for venue, amount in zip(self.venues, funding, strict=True)
+            if amount > 0.0
+        ]
+        return transfers + self._buy_and_stake(self.stake_share * cash, intent)
+
+    def leave(self, intent: StrategyIntent) -> list[OrderIntent]:
+        """Close every short, unstake everything, sell the ETH and bring the USDT home."""
+        quote = [self._quote_after_closing(venue, abs(venue.perp_units)) for venue in self.venues]
+        closing = self._trade_shorts([-venue.perp_units for venue in self.venues], intent)
+        selling, proceeds = self._unstake_and_sell(1.0, intent)
+        quote[0] += proceeds
+        least = RESIDUE * max(abs(amount) for amount in quote)
+        home = [
+            transfer(venue.venue, "wallet", "USDT", amount, intent)
+            for venue, amount in zip(self.venues, quote, strict=True)
+            if amount > least
+        ]
+        return closing + selling + home
+
+    def hedge_again(self, net_delta: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Trade the shorts by allocation until the net delta (ETH) is 0."""
+        return self._trade_shorts([-net_delta * venue.allocation for venue in self.venues], intent)
+
+    def restore_margin(self, level: float, equity_usd: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Equalise the margin ratios; where that is not enough, turn ETH and as much short into margin.
+
+        level: margin ratio that must be reached. Source: [domain] ruling 18.
+        """
+        if self._common_ratio() >= level:
+            return self._equalise([venue.quote_units for venue in self.venues], self._units(), intent)
+        target = self.stake_share * equity_usd / self.eth_price
+        share = min(max((self.staked_eth - target) / self.staked_eth, 0.0), 1.0)
+        closed = share * self.staked_eth
+        closes = [closed * venue.allocation for venue in self.venues]
+        selling, proceeds = self._unstake_and_sell(share, intent)
+        quote = [self._quote_after_closing(v, amount) for v, amount in zip(self.venues, closes, strict=True)]
+        quote[0] += proceeds
+        units = [units + amount for units, amount in zip(self._units(), closes, strict=True)]
+        return self._trade_shorts(closes, intent) + selling + self._equalise(quote, units, intent)
+
+    def invest_excess(self, equity_usd: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Turn margin beyond need into staked ETH and as much short. Source: [domain] ruling 18, the other sign."""
+        missing = self.stake_share * equity_usd / self.eth_price - self.staked_eth
+        cash = min(max(missing, 0.0) * self.eth_price, sum(max(v.quote_units, 0.0) for v in self.venues))
+        available = sum(max(venue.quote_units, 0.0) for venue in self.venues[1:])
+        gap = max(cash - max(self.desk.quote_units, 0.0), 0.0)
+        moves = [
+            transfer(venue.venue, self.desk.venue, "USDT", gap * max(venue.quote_units, 0.0) / available, intent)
+            for venue in self.venues[1:]
+            if gap > 0.0 and venue.quote_units > 0.0
+        ]
+        return moves + self._buy_and_stake(cash, intent)
+
+    # -- pieces
+
+    def _buy_and_stake(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Buy ETH with USDT at the desk, stake all of it that gas leaves, and short what was staked."""
+        bought = self._bought(cash)
+        staked = (
+            bought - self._gas_eth("transfer") - self._gas_eth("stake" if self.leverage is None else "atomic_entry")
+        )
+        if staked <= 0.0:
+            return []
+        desk = self.desk.venue
+        staking = (
+            [stake(self.lst, LST_VENUES[self.lst], staked, intent)]
+            if self.leverage is None
+            else self.leverage.enter(staked, intent)
+        )
+        return [
+            spot_trade(desk, "ETH", OrderSide.BUY, bought, intent),
+            transfer(desk, "wallet", "ETH", bought, intent),
+            *staking,
+            *self._trade_shorts([-staked * venue.allocation for venue in self.venues], intent),
+        ]
+
+    def _bought(self, cash: float) -> float:
+        """ETH that an amount of USDT buys at the desk, price, slippage and fee paid."""
+        price, fee, slippage = self.desk.spot_price, self.costs.fee("spot", self.desk.venue), 0.0
+        while True:
+            quantity = cash / (price * (1.0 + slippage) * (1.0 + fee))
+            found = self.costs.slippage("spot", self.desk.venue, _PAIR, quantity * price)
+            if found <= slippage:
+                return quantity
+            slippage = found
+
+    def _unstake_and_sell(self, share: float, intent: StrategyIntent) -> tuple[list[OrderIntent], float]:
+        """Sell a share of what is staked for WETH, bring it to the desk and sell it; orders and USDT received."""
+        if self.leverage is None:
+            sold = share * self.lst_units
+            slippage = self.costs.slippage(
+                "swap", "uniswap", f"ETH{self.lst}", sold * self.market_ratio * self.eth_price
+            )
+            received, gas = sold * self.market_ratio * (1.0 - slippage), self._gas_eth("swap")
+            unstaking = [swap(self.lst, LST_VENUES[self.lst], sold, intent)]
+        else:
+            received, gas = self.leverage.slice_proceeds(share), self._gas_eth("atomic_deleverage_one_swap")
+            unstaking = self.leverage.leave_share(share, intent)
+        moved = received + (self.wallet_eth if share == 1.0 else 0.0) - gas - self._gas_eth("transfer")
+        if moved <= 0.0:
+            return unstaking, 0.0
+        desk = self.desk.venue
+        price = self.costs.executed_price(
+            "spot", desk, _PAIR, direction=-1, mid_price=self.desk.spot_price, amount=moved
+        )
+        orders = [
+            *unstaking,
+            transfer("wallet", desk, "WETH", moved, intent),
+            spot_trade(desk, "ETH", OrderSide.SELL, moved, intent),
+        ]
+        return orders, moved * price * (1.0 - self.costs.fee("spot", desk))
+
+    def _trade_shorts(self, changes: Sequence[float], intent: StrategyIntent) -> list[OrderIntent]:
+        """Trade each perpetual by a signed amount of ETH."""
+        least = RESIDUE * max((abs(change) for change in changes), default=0.0)
+        return [
+            perp_trade(v.venue, "ETH", OrderSide.LONG if change > 0.0 else OrderSide.SHORT, abs(change), intent)
+            for v, change in zip(self.venues, changes, strict=True)
+            if abs(change) > least
+        ]
+
+    def _quote_after_closing(self, venue: MarginVenue, quantity: float) -> float:
+        """USDT of a venue after closing so much of its short."""
+        price = self.costs.executed_price(
+            "perp", venue.venue, _PAIR, direction=1, mid_price=venue.perp_mark, amount=quantity
+        )
+        realised = realised_pnl(venue.perp_units, venue.perp_entry_price, quantity, price)
+        return venue.quote_units + realised - quantity * price * self.costs.fee("perp", venue.venue)
+
+    def _units(self) -> list[float]:
+        return [venue.perp_units for venue in self.venues]
+
+    def _common_ratio(self) -> float:
+        """Margin ratio that all exchanges would have if USDT moved freely."""
+        notional = sum(venue.notional for venue in self.venues)
+        margin = sum(venue.quote_units + venue.unrealised for venue in self.venues)
+        return margin / notional if notional > 0.0 else 0.0
+
+    def _equalise(self, quote: Sequence[float], units: Sequence[float], intent: StrategyIntent) -> list[OrderIntent]:
+        """Move USDT between the exchanges so that their margin ratios are equal."""
+        notionals = [abs(u) * v.perp_mark for v, u in zip(self.venues, units, strict=True)]
+        profits = [u * (v.perp_mark - v.perp_entry_price) for v, u in zip(self.venues, units, strict=True)]
+        whole = sum(notionals)
+        if whole == 0.0:
+            return []
+        ratio = (sum(quote) + sum(profits)) / whole
+        gaps = [q - (ratio * n - p) for q, n, p in zip(quote, notionals, profits, strict=True)]
+        given = [min(max(gap, 0.0), max(q, 0.0)) for gap, q in zip(gaps, quote, strict=True)]
+        wanted = [max(-gap, 0.0) for gap in gaps]
+        least, all_wanted = RESIDUE * max(map(abs, quote)), sum(wanted)
+        return [
+            transfer(source.venue, target.venue, "USDT", amount * want / all_wanted, intent)
+            for source, amount in zip(self.venues, given, strict=True)
+            for target, want in zip(self.venues, wanted, strict=True)
+            if amount > least and want > least
+        ]
+
+    def _gas_eth(self, item: str) -> float:
+        return self.costs.gas_usd(item, self.gas_unit_usd) / self.eth_price

@@ -1,0 +1,16 @@
+"""usdt_market_neutral_no_leverage: stake ETH, short it on three exchanges, no leverage."""
+
+from strategies import hedged
+from strategies.rules import ModeSpec, features
+
+MODE = ModeSpec(
+    mode="usdt_market_neutral_no_leverage",
+    modules=(hedged,),
+    rules=hedged.RULES,
+    quantity_parts=("wallet_quantity", "exchange_quantity", "staked_quantity"),
+    value_parts=("wallet_value_usd", "exchange_value_usd", "staked_value_usd"),
+    staked_parts=("wallet_quantity", "exchange_quantity", "staked_before"),
+    features=features(perps=True, staking=True, hedged=True),
+    entry_operations=("transfer", "transfer", "transfer", "transfer", "stake"),
+    exit_operations=("swap", "transfer", "transfer", "transfer", "transfer"),
+)
