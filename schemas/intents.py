@@ -14,6 +14,8 @@ class OrderIntent:
     base units for trades). ``closes_all`` says that the whole scaled balance goes, so that no residue stays.
     atomic_group: label of the group that the order is a member of; its gas item is carried by the last member, so that
     paying it cannot change which token the others debit.
+    limit_price: quote per base of an order that was triggered before the row; it fills there, without slippage.
+    stop_fraction, target_fraction: distance from the executed price at which the position is to be closed.
     """
 
     operation: OperationType
@@ -31,6 +33,9 @@ class OrderIntent:
     sequence_in_group: int | None = None
     flash_fee_bps: float | None = None
     gas_cost_type: str | None = None
+    limit_price: float | None = None
+    stop_fraction: float | None = None
+    target_fraction: float | None = None
 
 
 def transfer(source: str, target: str, token: str, amount: float, intent: StrategyIntent) -> OrderIntent:

@@ -12,7 +12,8 @@ class MarketSnapshot:
 
     spot_price, perp_mark: venue to USDT per base unit. liquidity_index, variable_borrow_index: underlying token to
     the on-chain index. lst_oracle_ratio, lst_market_ratio: LST to ETH per LST. gas_unit_usd: USD per gas unit, 0
-    where the run charges none.
+    where the run charges none; NaN, as eth_price, in modes that read neither. margin_token: what perpetuals are
+    margined in, USDT or their base asset.
     """
 
     timestamp: str
@@ -25,6 +26,15 @@ class MarketSnapshot:
     variable_borrow_index: Mapping[str, float] = field(default_factory=dict)
     lst_oracle_ratio: Mapping[str, float] = field(default_factory=dict)
     lst_market_ratio: Mapping[str, float] = field(default_factory=dict)
+    margin_token: str = "USDT"
+
+    def margin_units(self, usdt: float, price: float) -> float:
+        """An amount of USDT in the token that margins perpetuals, converted at ``price`` where that is a coin.
+
+        >>> MarketSnapshot("2024-05-12T00:00:00", 1.0, 0.0, margin_token="BTC").margin_units(100.0, 50_000.0)
+        0.002
+        """
+        return usdt if self.margin_token == "USDT" else usdt / price
 
     def value_of(self, series: str, label: str) -> float:
         """One value of a series; MissingPriceError (DATA-005) where the snapshot has none."""

@@ -6,25 +6,28 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.app.config_files import LoadedConfig, load_run_config
+from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.app.provenance import code_version, package_versions
-from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation
+from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.state import RunState
 from dataflow.market.loading import load_market
 from dataflow.market.market import Market
 from dataflow.market.synthetic import synthetic_data_set
+from dataflow.records.append_file import Write
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.instants import instant_text, utc_now
 from dataflow.records.instants import parse_instant as parse_log_instant
 from dataflow.records.log_directory import LogDirectoryManager
 from dataflow.records.results import ResultsStore
-from schemas.errors import ConfigValidationError, CriticalEngineError, PlatformError
+from dataflow.venues.faults.plan import FaultPlan
+from schemas.errors import ConfigValidationError, CriticalEngineError, LogDirectoryError, PlatformError
 from schemas.models.config import RunConfig
 from schemas.models.results import Manifest, RunStatus, RunSummary
 from schemas.operations import DecisionType
@@ -32,6 +35,8 @@ from schemas.units import Column, Instants
 
 SYNTHETIC = "synthetic"
 """Name of the embedded data set."""
+
+ExecutionPolicyName = Literal["backtest", "live"]
 
 Progress = Callable[[int, int], None]
 """Called with rows done and rows in all."""
@@ -55,6 +60,10 @@ class BacktestRequest(BaseModel):
     executor: ExecutorName = Field(default="plan", description="plan, or Hamilton's own execute")
     window: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Fixed rows a window")
     validation: Validation = Field(default="chunk", description="Frames once a chunk, or on every node call")
+    faults: str | None = Field(default=None, description="Fault plan: a name of configs/faults, or a file")
+    policy: ExecutionPolicyName | None = Field(
+        default=None, description="Retries and tolerances of a backtest or of a live session; live with faults"
+    )
     logs: Path = Field(default=Path("logs"), description="Directory of the logs")
     results: Path = Field(default=Path("results"), description="Directory of the results")
 
@@ -81,6 +90,16 @@ class _Run:
     capital: float
     warnings: tuple[str, ...]
     created_at: str
+    fault_plan: FaultPlan | None
+
+    def venues(self, state: RunState | None) -> VenueSetup:
+        """How orders reach the venues: through the fault plan, if there is one."""
+        request, plan = self.request, self.fault_plan
+        is_live = request.policy == "live" or (request.policy is None and plan is not None)
+        if plan is None:
+            return VenueSetup(live_policy=is_live)
+        wrap = fault_wrapper(plan, self.backtest, self.market, seed=request.seed, state=state)
+        return VenueSetup(wrap, live_policy=is_live)
 
     def manifest(self, status: RunStatus, error: PlatformError | None = None) -> Manifest:
         instants = self.market.instants[self.market.first_row :]
@@ -155,11 +174,13 @@ def run_backtest(
     progress: Progress | None = None,
     state: RunState | None = None,
     is_final: bool = True,
+    write: Write = os.write,
 ) -> CompletedRun:
     """Run a backtest and write its logs and results.
 
-    state: what an earlier partition left; ``is_final`` is False for a partition that another follows. Raises
-    PlatformError with a code; the log directory then holds what was done, and no results directory appears.
+    state: what an earlier partition left; ``is_final`` is False for a partition that another follows. write: puts the
+    bytes of all logs into their files. Raises PlatformError with a code; the log directory then holds what was done,
+    and no results directory appears.
     """
     run = _prepare(request)
     log_dir = LogDirectoryManager.create_run_logs(
@@ -170,23 +191,32 @@ def run_backtest(
         run.capital,
         request.logs,
     )
-    store = ResultsStore(request.results, run.run_id)
-    store.prepare(run.manifest(RunStatus.RUNNING))
-    with store, ComponentLogs.open(log_dir, run.correlation_id, run.pid) as components:
+    with ResultsStore(request.results, run.run_id) as store:
+        store.prepare(run.manifest(RunStatus.RUNNING))
         try:
-            return _execute(run, store, log_dir, components, progress, state, is_final=is_final)
+            with ComponentLogs.open(log_dir, run.correlation_id, run.pid, write=write) as components:
+                return _execute(run, store, log_dir, components, progress, state, is_final=is_final, write=write)
         except PlatformError as error:
-            store.abandon(run.manifest(RunStatus.FAILED, error))
+            _abandon(run, store, error)
             raise
         except KeyboardInterrupt as error:
             stopped = CriticalEngineError("interrupted; the logs end at the last complete chunk", log_dir=str(log_dir))
-            store.abandon(run.manifest(RunStatus.FAILED, stopped))
+            _abandon(run, store, stopped)
             raise stopped from error
+
+
+def _abandon(run: _Run, store: ResultsStore, error: PlatformError) -> None:
+    """Remove the results of a run that failed; where that fails as well, the first error stays the one to report."""
+    try:
+        store.abandon(run.manifest(RunStatus.FAILED, error))
+    except LogDirectoryError as refused:
+        error.add_note(refused.one_line())
 
 
 def _prepare(request: BacktestRequest) -> _Run:
     loaded = load_request_config(request)
     config = loaded.config
+    plan = None if request.faults is None else load_fault_plan(request.faults)
     backtest = Backtest(config, EngineOptions(request.executor, request.window, request.validation))
     market = load_run_market(request, backtest)
     correlation_id = uuid.uuid4().hex
@@ -201,8 +231,13 @@ def _prepare(request: BacktestRequest) -> _Run:
         run_id=f"{config.mode.mode.value}_{days}_{correlation_id[:8]}",
         pid=os.getpid(),
         capital=config.initial_capital if request.capital is None else request.capital,
-        warnings=(*(str(warning) for warning in loaded.warnings), *market.provenance.warnings),
+        warnings=(
+            *(str(warning) for warning in loaded.warnings),
+            *market.provenance.warnings,
+            *([] if plan is None else [f"faults injected by plan {plan.name}: this run proves no return"]),
+        ),
         created_at=instant_text(utc_now()),
+        fault_plan=plan,
     )
 
 
@@ -215,18 +250,22 @@ def _execute(
     state: RunState | None,
     *,
     is_final: bool,
+    write: Write,
 ) -> CompletedRun:
     axes, metadata = run.backtest.column_axes(), run.backtest.column_metadata()
     begun = instant_text(run.market.instants[run.market.first_row])
     components.info("BacktestService", "run started", begun, run_id=run.run_id, mode=run.config.mode.mode.value)
     components.info("DataProvider", "market loaded", begun, **_provenance(run.market))
-    components.info("EventDrivenStrategyEngine", "engine started", begun, rows=len(run.market.instants) - run.market.first_row)
+    components.info(
+        "EventDrivenStrategyEngine", "engine started", begun, rows=len(run.market.instants) - run.market.first_row
+    )
     components.info("VenueInterfaceManager", "simulated venues ready", begun, venues=list(run.config.venues))
 
     def sink(stage: str, instants: Instants, columns: Mapping[str, Column]) -> None:
         store.add_columns(stage, instants, columns, axes, metadata=metadata)
 
-    with DomainEventLogger(log_dir, run.correlation_id, run.pid, next_order=state.order if state else 0) as log:
+    next_order = state.order if state else 0
+    with DomainEventLogger(log_dir, run.correlation_id, run.pid, next_order=next_order, write=write) as log:
         outcome = run.backtest.run(
             run.market,
             capital=run.capital,
@@ -238,6 +277,7 @@ def _execute(
             sink=sink,
             state=state,
             is_final=is_final,
+            venues=run.venues(state),
             wall_clock=log.real_utc_time,
             progress=progress,
         )
@@ -247,8 +287,9 @@ def _execute(
     started = time.perf_counter()
     summary = _summary(run, outcome, counts, log_dir, store.path)
     components.info("ResultsStore", "results written", ended, path=str(store.path))
-    store.complete(summary, run.manifest(RunStatus.COMPLETE), log_dir)
+    # The last line: once the results have their name, nothing of the run may fail any more.
     components.info("BacktestService", "run complete", ended, seconds=time.perf_counter() - started)
+    store.complete(summary, run.manifest(RunStatus.COMPLETE), log_dir)
     return CompletedRun(summary, outcome.state)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from dataflow.app.commands import backtest, config, data, graph, modes, records, runs, schemas
+from dataflow.app.commands import backtest, config, data, graph, modes, records, runs, schemas, simulate
 from dataflow.app.commands.failures import BasisCommand, BasisGroup
 
 _COLLECT_AFTER_OBJECTS: Final = 50_000
@@ -52,6 +52,7 @@ def _group(name: str, summary: str, **commands: typer.models.CommandFunctionType
 
 _command("modes", modes.modes)
 _command("backtest", backtest.backtest)
+_command("simulate", simulate.simulate)
 _command("graph", graph.graph)
 _group(
     "runs", "List, show and compare the runs under --results.", list=runs.list_, show=runs.show, compare=runs.compare

@@ -9,6 +9,7 @@ from dataflow.app.config_binding import Bound, ConfigFault, bind, close_match, d
 from dataflow.app.config_overrides import OVERRIDE_FILE, Override, apply_override, parse_override
 from dataflow.app.old_spellings import fold_old_spellings
 from dataflow.app.yaml_lines import Document, read_document
+from dataflow.venues.faults.plan import FaultPlan
 from schemas.errors import ErrorCode
 from schemas.models.config import (
     RUN_RULES,
@@ -26,7 +27,13 @@ from schemas.models.config_rules import MODE_RULES
 from schemas.models.config_venues import SHARE_CLASS_RULES, VENUE_RULES
 
 _SUFFIXES: Final = (".yaml", ".yml")
-_NAME_KEY: Final = {"modes": "mode", "venues": "venue", "share_classes": "share_class", "scenarios": "name"}
+_NAME_KEY: Final = {
+    "modes": "mode",
+    "venues": "venue",
+    "share_classes": "share_class",
+    "scenarios": "name",
+    "faults": "name",
+}
 """Family (a directory below the root) to the key that repeats the name of the file."""
 
 _FAULT_CODE: Final = ErrorCode.CONFIG_VALIDATION_FAILED
@@ -54,6 +61,8 @@ def family_of(path: Path) -> str:
         return "modes"
     if "venue" in keys:
         return "venues"
+    if "rules" in keys:
+        return "faults"
     return "share_classes" if "share_class" in keys else "scenarios"
 
 
@@ -100,8 +109,17 @@ class ConfigLoader:
                 self._venue(path)
             case "share_classes":
                 self._class_file(path)
+            case "faults":
+                self.fault_plan(path)
             case _:
                 self._scenario_file(path)
+
+    def fault_plan(self, path: Path) -> FaultPlan | None:
+        """Return the fault plan of a file, or None with its faults collected."""
+        document = self._document(path, "faults", _FAULT_CODE, "faults")
+        bound = bind(document, FaultPlan, FaultPlan, ())
+        self._collect(path, "faults", document, bound.faults)
+        return None if document.faults or bound.faults else bound.model
 
     def _document(self, path: Path, family: str, code: ErrorCode, address: str) -> Document:
         """Read a file, fold old spellings and apply the overrides for it."""

@@ -1,8 +1,12 @@
-"""The pages of ``docs/reference/`` that are generated from the code; a test refuses drift."""
+"""The pages that are generated from the code, ``docs/reference/`` and ``docs/venues.md``; a test refuses drift."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 
+from dataflow.venues.capabilities import SIMULATED, Feature
+from dataflow.venues.conformance import CASES
 from schemas.errors import REGISTRY, ErrorCode, ErrorSpec, PlatformError, Severity, precedence
+from schemas.operations import OperationType
 
 _SEVERITIES = {
     Severity.CRITICAL: "the system fails; restart after the cause is settled",
@@ -24,6 +28,9 @@ then the component that a run meets first, then the number of the code.
 **Retry** says that the same call may succeed later without a change. A call that moves money is never repeated before
 its `operation_id` was looked up at the venue.
 
+**Reserved** codes belong to the registry, but nothing raises them: another code says the same with more precision, or
+the component that would raise them is not built. A test holds that every other code is raised by a test.
+
 """
 
 
@@ -42,7 +49,8 @@ def _rows(specs: list[ErrorSpec], names: dict[ErrorCode, str], ranks: dict[Error
     for spec in specs:
         retry = "yes" if spec.is_retryable else "no"
         name = f"`{names[spec.code]}`" if spec.code in names else ""
-        cells = (spec.code.value, spec.severity.value, str(ranks[spec.code]), retry, spec.meaning, spec.action, name)
+        meaning = spec.meaning if spec.reserved is None else f"{spec.meaning} *Reserved:* {spec.reserved}."
+        cells = (spec.code.value, spec.severity.value, str(ranks[spec.code]), retry, meaning, spec.action, name)
         yield "| " + " | ".join(cells) + " |"
 
 
@@ -56,3 +64,54 @@ def render_errors_markdown() -> str:
         specs = [spec for spec in REGISTRY.values() if spec.area == area]
         lines += ["", f"## {area}: {specs[0].component}", "", *_rows(specs, names, ranks)]
     return _HEAD + "\n".join(lines) + "\n"
+
+
+_VENUES_HEAD = """# Venues
+
+Generated from `dataflow/venues/capabilities.py` and `dataflow/venues/conformance.py` by `render_venues_markdown`; do
+not edit. `python -m dataflow.app.reference` writes it.
+
+Every venue stands behind one port: an order goes in, a handshake comes out. What a venue can do is declared below. An
+order for an operation that its venue does not declare is refused with VEN-001, and a conformance case is skipped only
+where a feature that it needs is not declared.
+
+A new venue joins by a bench (`dataflow.venues.conformance.Bench`): a port in a known state, and orders that the venue
+can and cannot carry out. The cases are not changed for it. All venues below are simulated.
+
+"""
+
+
+def _matrix(rows: Iterable[tuple[str, Collection[str]]], venues: Sequence[str], title: str) -> Iterator[str]:
+    """Yield a table of what has a mark at which venue."""
+    yield f"| {title} | " + " | ".join(venues) + " |"
+    yield "|---|" + ":-:|" * len(venues)
+    for name, able in rows:
+        yield f"| {name} | " + " | ".join("yes" if venue in able else "" for venue in venues) + " |"
+
+
+def render_venues_markdown() -> str:
+    """Return ``docs/venues.md``: operations, features and conformance cases by venue."""
+    venues = list(SIMULATED)
+    operations = [
+        (f"`{operation}`", [venue for venue in venues if operation in SIMULATED[venue].operations])
+        for operation in OperationType
+    ]
+    features = [
+        (feature.value, [venue for venue in venues if feature in SIMULATED[venue].features]) for feature in Feature
+    ]
+    cases = [(case.number, [venue for venue in venues if not case.missing(SIMULATED[venue])]) for case in CASES]
+    lines = ["## Operations", "", *_matrix(operations, venues, "Operation")]
+    lines += ["", "## Features", "", *_matrix(features, venues, "Feature"), "", "## Conformance cases", ""]
+    lines += ["| Case | Every venue that has what it needs | Needs |", "|---|---|---|"]
+    for case in CASES:
+        needed = ", ".join(feature.value for feature in Feature if feature in case.needs) or "nothing"
+        lines.append(f"| {case.number} | {case.claim} | {needed} |")
+    lines += ["", "## Cases by venue", "", "All of these pass (`pytest tests/conformance`).", ""]
+    lines += _matrix(cases, venues, "Case")
+    return _VENUES_HEAD + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    _ROOT = Path(__file__).resolve().parents[2] / "docs"
+    (_ROOT / "venues.md").write_text(render_venues_markdown(), encoding="utf-8")
+    (_ROOT / "reference" / "errors.md").write_text(render_errors_markdown(), encoding="utf-8")

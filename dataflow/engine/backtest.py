@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -20,13 +21,15 @@ from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.tight_loop import TightLoop
 from dataflow.engine.validation import CallCheck, validate_operations, validate_stage
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
-from dataflow.market.market import Market, MarketRequest
+from dataflow.market.market import CANDLE_COLUMNS, Market, MarketRequest
+from dataflow.market.series import prediction_series
 from dataflow.records.event_log import DomainEventLogger
+from dataflow.venues.faults.report import FaultSource
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import AttributionError
 from schemas.frames import FRAMES
-from schemas.instruments import wallet_key
+from schemas.instruments import cex_key, wallet_key
 from schemas.models.config import RunConfig
 from schemas.operations import DeltaType
 from schemas.port import OrderPort
@@ -109,7 +112,8 @@ class Backtest:
     def column_axes(self) -> dict[str, tuple[str, ...]]:
         """Labels of the second axis of every column that has one."""
         axes = {node.name: self.parameters.axes[node.axis] for node in self.graph.nodes if node.axis is not None}
-        venues = dict.fromkeys(("spot_price", "perp_mark", "funding_rate", "funding_settled"), self.config.cex_venues)
+        by_venue = ("spot_price", "perp_mark", "funding_rate", "funding_settled", *CANDLE_COLUMNS)
+        venues = dict.fromkeys(by_venue, self.config.cex_venues)
         indexes = {"liquidity_index": self.config.supplied_tokens, "variable_borrow_index": self.config.borrowed_tokens}
         return {**venues, **indexes, **axes}
 
@@ -127,9 +131,9 @@ class Backtest:
         """Whether anything but the share-class token in wallet and venues is held."""
         groups = self.parameters.groups
         units = groups.holdings(state.values).units
-        return any(
-            units[key] != 0.0 for group in ("spot", "perp", "a_token", "lst") for key in groups.keys.get(group, ())
-        )
+        coins = () if self.spec.features["coin_margin"] else ("spot",)
+        held = (*coins, "perp", "a_token", "lst")
+        return any(units[key] != 0.0 for group in held for key in groups.keys.get(group, ()))
 
     def market_request(self) -> MarketRequest:
         """The columns that the mode needs, without a window."""
@@ -143,12 +147,29 @@ class Backtest:
             lst=self.config.lst,
             fill_rules=mode.fill_rules,
             step_seconds=mode.clock_step_seconds,
+            files=self._files(),
             look_back_rows=1 + self.graph.look_back_hours() * SECONDS_PER_HOUR // mode.clock_step_seconds,
         )
 
     def deposit(self, capital: float) -> dict[str, float]:
-        """Where the initial capital arrives: the wallet, in the share-class token."""
-        return {wallet_key(self.config.mode.share_class): capital}
+        """Where the initial capital arrives: the wallet, in the share-class token; at the exchanges in ML modes.
+
+        Source: [domain] 4.8.
+        """
+        token, allocation = self.config.mode.share_class, self.config.hedge_allocation
+        if not self.spec.features["directional"]:
+            return {wallet_key(token): capital}
+        total = sum(allocation.values())
+        return {cex_key(venue, token): capital * share / total for venue, share in allocation.items()}
+
+    def _files(self) -> dict[str, Path]:
+        """Series that the mode reads from outside the data set."""
+        mode = self.config.mode
+        if mode.ml_config is None or mode.ml_config.predictions_file is None or self.config.base_asset is None:
+            return {}
+        return {
+            prediction_series(self.config.base_asset, mode.clock_step_seconds): Path(mode.ml_config.predictions_file)
+        }
 
     def run(
         self,
@@ -185,10 +206,10 @@ class Backtest:
             self._take(instants, columns, journal, statistics, sink)
             sinking += time.perf_counter() - begun
 
-        journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state)
-        engine = self._engine(
-            rows, journal, take, capital=capital, seed=seed, is_final=is_final, venues=venues or VenueSetup()
-        )
+        venues = venues or VenueSetup()
+        policy = self._policy(venues)
+        journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy)
+        engine = self._engine(rows, journal, take, policy, capital=capital, seed=seed, is_final=is_final, venues=venues)
         final = engine.run(
             state if state is not None else engine.initial_state(),
             (lambda done: progress(done, len(rows))) if progress is not None else None,
@@ -214,15 +235,19 @@ class Backtest:
         sink: ColumnSink | None,
     ) -> None:
         """Validate every stage of a chunk, then hand it on: nothing unchecked is written."""
-        axes, by_stage = self.column_axes(), self.stages_of(columns)
-        for stage, chosen in by_stage.items():
-            validate_stage(stage, chosen, axes, instants)
+        self.check_columns(instants, columns)
         validate_operations(journal.pending)
         _refuse_unreconciled(instants, columns)
         statistics.add(instants, columns)
         if sink is not None:
-            for stage, chosen in by_stage.items():
+            for stage, chosen in self.stages_of(columns).items():
                 sink(stage, instants, chosen)
+
+    def check_columns(self, instants: Instants, columns: Mapping[str, Column]) -> None:
+        """Hold columns against the frames of their stages; raises the error of the first stage that is at fault."""
+        axes = self.column_axes()
+        for stage, chosen in self.stages_of(columns).items():
+            validate_stage(stage, chosen, axes, instants)
 
     def stages_of(self, columns: Mapping[str, Column]) -> dict[str, dict[str, Column]]:
         """Columns by stage; those of the data set belong to the market."""
@@ -231,6 +256,13 @@ class Backtest:
             node = self.graph.by_name.get(name)
             by_stage.setdefault("market" if node is None else node.stage, {})[name] = column
         return by_stage
+
+    def _policy(self, venues: VenueSetup) -> ExecutionPolicy:
+        components = self.config.mode.component_config
+        if not venues.live_policy:
+            return ExecutionPolicy.backtest(components.execution_manager)
+        tolerance = components.position_update_handler.reconciliation_tolerance
+        return ExecutionPolicy.live(components.execution_manager, tolerance)
 
     def _journal(
         self,
@@ -241,6 +273,7 @@ class Backtest:
         pid: int,
         wall_clock: Callable[[], str],
         state: RunState | None,
+        policy: ExecutionPolicy,
     ) -> Journal:
         context = JournalContext(
             correlation_id=correlation_id,
@@ -251,6 +284,7 @@ class Backtest:
             assets=self.parameters.axes["assets"],
             attribution_types=self.attribution_types,
             wall_clock=wall_clock,
+            reconciliation_tolerance=policy.relative_tolerance,
         )
         return Journal(log, context, components)
 
@@ -259,6 +293,7 @@ class Backtest:
         rows: MarketRows,
         journal: Journal,
         take: Callable[[Instants, Mapping[str, Column]], None],
+        policy: ExecutionPolicy,
         *,
         capital: float,
         seed: int,
@@ -266,20 +301,22 @@ class Backtest:
         venues: VenueSetup,
     ) -> Engine:
         config, groups = self.config, self.parameters.groups
-        manager = config.mode.component_config.execution_manager
+        levels = config.mode.strategy_config.margin_levels
+        factors = {venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues}
         world = SimulatedWorld(
             self.parameters.costs,
             config.scenario.allow_negative_balances,
             rows.snapshot(0),
             groups.holdings(groups.empty()),
             reserve_thresholds=liquidation_thresholds(config),
+            collateral_factor=factors,
+            margin_min=levels.liquidation if levels is not None else 0.0,
         )
-        tolerance = config.mode.component_config.position_update_handler.reconciliation_tolerance
-        policy = ExecutionPolicy.live(manager, tolerance) if venues.live_policy else ExecutionPolicy.backtest(manager)
         clock, port = SimulatedClock(), SimulatedPort(world, tuple(config.venues))
         reached = port if venues.wrap is None else venues.wrap(port, world, clock)
+        if isinstance(reached, FaultSource):
+            reached.report_to(journal.injected)
         delivery = Delivery(reached, policy, clock, instant=lambda: world.instant, simulated=True)
-        factors = {venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues}
         return Engine(
             self.graph,
             self.executor,
@@ -299,6 +336,7 @@ class Backtest:
             port=delivery,
             windows=WindowPolicy(CAP_ROWS[self.options.executor], self.options.window),
             sink=take,
+            check=self.check_columns,
             deposit=self.deposit(capital),
             is_final=is_final,
         )

@@ -1,11 +1,13 @@
 """The component logs of a run, opened together; each component writes its own file."""
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from dataflow.records.append_file import Write
 from dataflow.records.component_logs import StructuredLogger
 from schemas.errors import ErrorCode
 
@@ -35,9 +37,9 @@ class ComponentLogs:
         self._stack = ExitStack()
 
     @classmethod
-    def open(cls, log_dir: Path, correlation_id: str, pid: int) -> Self:
-        """Open the log of every component that writes."""
-        return cls({name: StructuredLogger(name, log_dir, correlation_id, pid) for name in WRITERS})
+    def open(cls, log_dir: Path, correlation_id: str, pid: int, *, write: Write = os.write) -> Self:
+        """Open the log of every component that writes, through ``write``."""
+        return cls({name: StructuredLogger(name, log_dir, correlation_id, pid, write=write) for name in WRITERS})
 
     @classmethod
     def silent(cls) -> Self:

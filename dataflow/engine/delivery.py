@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
-from schemas.errors import ErrorCode, PlatformError, ReconciliationTimeoutError, VenueError
+from schemas.errors import (
+    ErrorCode,
+    InterfaceNotFoundError,
+    PlatformError,
+    ReconciliationTimeoutError,
+    RoutingError,
+    VenueError,
+)
 from schemas.models.config_blocks import ExecutionManagerConfig
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
@@ -17,6 +24,9 @@ from schemas.operations import ExecutionStatus
 from schemas.port import OrderPort
 
 _Answer = TypeVar("_Answer")
+
+_DOUBLINGS_MAX: Final = 60
+"""Doublings of a delay after which it grows no more: without a delay, polling goes on past what a float can count."""
 
 
 class Clock(Protocol):
@@ -85,7 +95,7 @@ class ExecutionPolicy:
         >>> [round(policy.delay(attempt), 1) for attempt in range(3)]
         [0.1, 0.2, 0.4]
         """
-        return float(self.retry_delay_seconds * 2.0**attempt)
+        return float(self.retry_delay_seconds * 2.0 ** min(attempt, _DOUBLINGS_MAX))
 
 
 class Delivery:
@@ -193,11 +203,15 @@ class Delivery:
         """Balances as the venues report them, asked again while a venue cannot be reached."""
         return self._patiently(self._port.balances)
 
-    def unknown(self, order: Order, error: PlatformError) -> ExecutionHandshake:
-        """What is to be recorded of an order whose fate ``error`` leaves open: pending, to be looked up by hand."""
+    def unanswered(self, order: Order, error: PlatformError) -> ExecutionHandshake:
+        """What is to be recorded of an order that ``error`` stopped: failed where it was not sent, else pending.
+
+        A pending one is to be looked up at the venue by hand.
+        """
+        was_sent = not isinstance(error, RoutingError) and not isinstance(error.__cause__, InterfaceNotFoundError)
         return ExecutionHandshake(
             operation_id=order.operation_id,
-            status=ExecutionStatus.PENDING,
+            status=ExecutionStatus.PENDING if was_sent else ExecutionStatus.FAILED,
             error_code=error.code,
             error_message=error.one_line(),
             submitted_at=self._instant(),
@@ -225,7 +239,7 @@ class Delivery:
         while handshake.is_pending():
             if self._clock.seconds() >= deadline:
                 return self._failed(order, f"still pending after {self._policy.execution_timeout:g} s")
-            self._clock.sleep(max(self._policy.delay(attempt), 0.01))
+            self._clock.sleep(min(max(self._policy.delay(attempt), 0.01), deadline - self._clock.seconds()))
             attempt += 1
             found = self.find(order.operation_id, order.venue)
             handshake = handshake if found is None else found

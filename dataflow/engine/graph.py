@@ -29,6 +29,7 @@ TARGETS: Final = (
     "orders",
     "holdings_after",
     "transaction_cost_usd",
+    "triggered_move_usd",
     "asset_share",
     "equity_share_class",
     "net_delta_usd",

@@ -25,7 +25,9 @@ from dataflow.engine.event_fields import (
 from dataflow.engine.state import PositionGroups
 from dataflow.maths.deltas import Deltas
 from dataflow.records.event_log import DomainEventLogger
-from schemas.errors import ErrorCode, PlatformError, Severity
+from dataflow.records.replay import DELTA_TOLERANCE
+from dataflow.venues.faults.report import InjectedFault
+from schemas.errors import REGISTRY, ErrorCode, JsonScalar, PlatformError, Severity
 from schemas.holdings import Holdings
 from schemas.instruments import PositionKey
 from schemas.models.events import (
@@ -75,7 +77,8 @@ Numbers = npt.NDArray[np.int64]
 class JournalContext:
     """What every event of a run carries or needs.
 
-    run_start: text of the first instant of the run.
+    run_start: text of the first instant of the run. reconciliation_tolerance: relative, with which the changes of an
+    operation are compared; on record where it is wider than that of a replay.
     """
 
     correlation_id: str
@@ -86,6 +89,7 @@ class JournalContext:
     assets: tuple[str, ...]
     attribution_types: tuple[str, ...]
     wall_clock: Callable[[], str]
+    reconciliation_tolerance: float = DELTA_TOLERANCE
 
 
 @dataclass
@@ -295,6 +299,21 @@ class Journal:
         self._error(timestamp, self.order, error.code, error.message, error.component, error.severity, trace)
         self.order += 1
 
+    def injected(self, fault: InjectedFault) -> None:
+        """A fault that was put between engine and venues on purpose, at the moment it happens."""
+        spec = REGISTRY[fault.code]
+        self._error(
+            fault.timestamp,
+            self.order,
+            fault.code,
+            fault.message,
+            spec.component,
+            spec.severity,
+            "injected by a fault plan, not raised",
+            fault.metadata(),
+        )
+        self.order += 1
+
     def _error(
         self,
         timestamp: str,
@@ -304,6 +323,7 @@ class Journal:
         component: str,
         severity: Severity,
         trace: str,
+        metadata: Mapping[str, JsonScalar] | None = None,
     ) -> None:
         self.errors[code.value] += 1
         self._component_errors[component] += 1
@@ -317,6 +337,7 @@ class Journal:
             component=component,
             severity=severity,
             stack_trace=trace,
+            metadata=dict(metadata or {}),
         )
 
     def decision(self, timestamp: str, **fields: object) -> None:
@@ -332,7 +353,9 @@ class Journal:
 
     def operation(self, timestamp: str, **fields: object) -> None:
         """One operation as attempted."""
-        event = self._emit(OperationExecutionEvent, timestamp, **fields)
+        tolerance = self._context.reconciliation_tolerance
+        metadata = {"reconciliation_tolerance": tolerance} if tolerance > DELTA_TOLERANCE else {}
+        event = self._emit(OperationExecutionEvent, timestamp, **fields, metadata=metadata)
         self._components.info(
             "ExecutionManager",
             f"{event.operation_type.value} at {event.venue} {event.status.value}",
@@ -415,8 +438,8 @@ class Journal:
 
     def _funding(self, timestamp: str, columns: Columns, row: int, *, order: int) -> None:
         groups = self._context.groups
-        flows = columns["funding_flow"][row].tolist()
-        deltas = tuple((key, flow) for key, flow in zip(groups.keys["quote"], flows, strict=True) if flow != 0.0)
+        flows, paid_in = columns["funding_flow"][row].tolist(), groups.margin_keys
+        deltas = tuple((key, flow) for key, flow in zip(paid_in, flows, strict=True) if flow != 0.0)
         units = {key: float(column[row]) for key, column in position_columns(columns, groups).items()}
         self.settled(
             timestamp,
@@ -424,9 +447,15 @@ class Journal:
             deltas,
             holdings=Holdings(units, {}),
             equity_usd=float(columns["equity_usd"][row]),
-            prices=dict.fromkeys(groups.keys["quote"], 1.0),
+            prices=dict.fromkeys(paid_in, self._margin_price(columns, row)),
             order=order,
         )
+
+    def _margin_price(self, columns: Columns, row: int) -> float:
+        """USD a unit of what funding is paid in: a coin that margins perpetuals is the share class of its mode."""
+        if "quote" in self._context.groups.keys:
+            return 1.0
+        return float(columns["equity_usd"][row] / columns["equity_share_class"][row])
 
     def discard(self, order: int) -> None:
         """Forget what a chunk that its frames refused had to say; its first event would have had this number."""
@@ -440,12 +469,16 @@ class Journal:
             self.pending.clear()
             self._quiet.clear()
             return
-        if self._quiet.starts:
-            self._write_quiet(instants[quiet], {name: column[quiet] for name, column in columns.items()})
-        for event in self.pending:
-            self._log.log(event)
-        self.pending.clear()
-        self._quiet.clear()
+        # Each event is given to the log once, also when the disk refuses: the log keeps what it took.
+        pending, self.pending = iter(self.pending), []
+        try:
+            if self._quiet.starts:
+                self._write_quiet(instants[quiet], {name: column[quiet] for name, column in columns.items()})
+            for event in pending:
+                self._log.log(event)
+        finally:
+            self.pending.extend(pending)
+            self._quiet.clear()
         self._log.flush()
 
     def _write_quiet(self, instants: Instants, columns: Columns) -> None:

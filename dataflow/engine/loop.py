@@ -24,7 +24,7 @@ from dataflow.engine.state import NEVER, RunState
 from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
 from dataflow.engine.windows import WindowPolicy
 from schemas.decisions import DecisionRule
-from schemas.errors import CriticalEngineError, PlatformError
+from schemas.errors import CriticalEngineError, LogError, PlatformError
 from schemas.holdings import Holdings
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, DeltaType
@@ -85,11 +85,14 @@ class Engine:
         port: OrderPort,
         windows: WindowPolicy,
         sink: ChunkSink,
+        check: ChunkSink,
         deposit: Mapping[str, float],
         is_final: bool = True,
     ) -> None:
         self._executor, self._market, self._parameters = executor, market, parameters
         self._journal, self._tight_loop, self._port = journal, tight_loop, port
+        self._check = check
+        self._last_seen: tuple[int, int, Mapping[str, Column]] = (0, 1, {})
         self._windows, self._sink, self._deposit, self._is_final = windows, sink, deposit, is_final
         self._nodes = tuple(node for node in graph.in_stages(OBSERVE_STAGES) if node.stage != "market")
         self._names = tuple(node.name for node in self._nodes)
@@ -142,20 +145,38 @@ class Engine:
                     self._flush()
             self._flush()
         except (Exception, KeyboardInterrupt) as error:
-            stopped = as_platform_error(error)
+            stopped = self._cause_of(error)
             self._record_stop(stopped, self._market.texts[min(row, rows - 1)])
             raise stopped from error
         return state.moved(order=self._journal.order)
 
+    def _cause_of(self, error: BaseException) -> PlatformError:
+        """Why the run stops: a column that its frame refuses comes before anything that followed from it."""
+        start, end, columns = self._last_seen
+        if not isinstance(error, KeyboardInterrupt):
+            try:
+                self._check(self._market.instants[start:end], {**self._market.between(start, end), **columns})
+            except PlatformError as refused:
+                return refused
+        return as_platform_error(error)
+
     def _record_stop(self, error: PlatformError, timestamp: str) -> None:
-        """Write what was done before an error, unless its frames refuse it, and then the error."""
+        """Write what was done before an error, unless its frames refuse it, and then the error.
+
+        Where the log refuses too, what could be written stands, and the error says so.
+        """
         trace, first_order = traceback.format_exc(), self._chunk.first_order
         try:
-            self._flush()
-        except PlatformError:
-            self._journal.discard(first_order)
-        self._journal.failure(timestamp, error, trace)
-        self._journal.flush(self._market.instants[:0], {}, np.zeros(0, dtype=np.bool_))
+            try:
+                self._flush()
+            except LogError:
+                raise
+            except PlatformError:
+                self._journal.discard(first_order)
+            self._journal.failure(timestamp, error, trace)
+            self._journal.flush(self._market.instants[:0], {}, np.zeros(0, dtype=np.bool_))
+        except LogError as refused:
+            error.add_note(f"not on record: {refused.one_line()}")
 
     def _window(self, row: int, rows: int, base: int, state: RunState) -> tuple[int, RunState]:
         """Process the next rows; how many, and the state after them."""
@@ -200,7 +221,9 @@ class Engine:
             "epoch_seconds": self._market.epoch_seconds[start:end],
         }
         values = self._executor.evaluate(names, known)
-        return {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes give columns
+        columns: dict[str, Column] = {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes
+        self._last_seen = (start, end, columns)
+        return columns
 
     def value_row(self, names: tuple[str, ...], row: int, state: RunState, holdings: Holdings) -> dict[str, Column]:
         """Columns of one row that is already settled, with other holdings."""
@@ -295,6 +318,9 @@ class Engine:
         usd_per_share_class = float(self._market.columns["usd_per_share_class"][row])
         costs = float(state.values["transaction_costs_before"]) - outcome.cost_usd / usd_per_share_class
         changes = {**self._parameters.groups.values(outcome.holdings), "transaction_costs_before": costs}
+        if outcome.triggered_move_usd != 0.0:
+            held = float(state.values["delta_pnl_before"])
+            changes["delta_pnl_before"] = held + outcome.triggered_move_usd / usd_per_share_class
         if rule.is_risk_exit:
             changes["last_risk_exit_seconds"] = float(self._market.epoch_seconds[row])
         state = state.with_values(changes).moved(operations=state.operations + outcome.attempted)

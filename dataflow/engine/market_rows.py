@@ -57,6 +57,7 @@ class MarketRows:
         self._axes = parameters.axes
         self._lst = lst
         self._base_asset = str(parameters.inputs["base_asset"]) or None
+        self._margin_token = str(parameters.inputs["margin_token"])
 
     def __len__(self) -> int:
         return len(self.instants)
@@ -69,23 +70,26 @@ class MarketRows:
         """What is known at one row."""
         return MarketSnapshot(
             timestamp=self.texts[row],
-            eth_price=float(self.columns["eth_price"][row]),
-            gas_unit_usd=float(self.columns["gas_unit_usd"][row]),
+            eth_price=self._scalar("eth_price", row),
+            gas_unit_usd=self._scalar("gas_unit_usd", row),
             base_asset=self._base_asset,
-            spot_price=self._labelled("spot_price", "venues", row),
+            spot_price=self._coin_prices(row),
             perp_mark=self._labelled("perp_mark", "venues", row),
             liquidity_index=self._labelled("liquidity_index", "supplied_tokens", row),
             variable_borrow_index=self._labelled("variable_borrow_index", "borrowed_tokens", row),
             lst_oracle_ratio=self._of_lst("lst_oracle_ratio", row),
             lst_market_ratio=self._of_lst("lst_market_ratio", row),
+            margin_token=self._margin_token,
         )
 
     def key_prices(self, row: int, groups: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
         """USD a unit of each position key; the mark for a perpetual."""
         prices: dict[str, float] = dict.fromkeys(groups.get("quote", ()), 1.0)
-        for group, name in (("wallet", "wallet_price_usd"), ("spot", "spot_price"), ("perp", "perp_mark")):
+        for group, name in (("wallet", "wallet_price_usd"), ("perp", "perp_mark")):
             if group in groups:
                 prices.update(zip(groups[group], self.columns[name][row].tolist(), strict=True))
+        if "spot" in groups:
+            prices.update(zip(groups["spot"], self._coin_prices(row).values(), strict=True))
         if "a_token" in groups:
             values = self.columns["liquidity_index"][row] * self.columns["supplied_price_usd"][row]
             prices.update(zip(groups["a_token"], values.tolist(), strict=True))
@@ -96,6 +100,16 @@ class MarketRows:
             ratio = float(self.columns["lst_oracle_ratio"][row] * self.columns["eth_price"][row])
             prices.update(dict.fromkeys(groups["lst"], ratio))
         return prices
+
+    def _coin_prices(self, row: int) -> dict[str, float]:
+        """Price of the base asset at each exchange; that of the share class where coins are nothing but margin."""
+        if self._margin_token == "USDT":
+            return self._labelled("spot_price", "venues", row)
+        return dict.fromkeys(self._axes["venues"], float(self.columns["reference_price"][row]))
+
+    def _scalar(self, name: str, row: int) -> float:
+        """One value of a column; NaN where the mode does not read it, so that no use of it goes unnoticed."""
+        return float(self.columns[name][row]) if name in self.columns else float("nan")
 
     def _of_lst(self, name: str, row: int) -> dict[str, float]:
         return {self._lst: float(self.columns[name][row])} if name in self.columns and self._lst else {}

@@ -40,7 +40,11 @@ def operation_fields(order: Order, handshake: ExecutionHandshake, seconds: float
         "error_message": handshake.error_message,
         "source_venue": order.source_venue,
         "target_venue": order.target_venue,
-        "operation_details": {**order.operation_details, **handshake.execution_details},
+        "operation_details": {
+            **order.operation_details,
+            **handshake.execution_details,
+            **({"ordered_amount": order.amount} if executed not in (None, order.amount) else {}),
+        },
         "position_deltas": structured_deltas(
             tuple(handshake.actual_deltas.items()),
             DeltaType.EXECUTION_DELTAS,

@@ -9,6 +9,7 @@ from dataflow.engine.state import GROUPS, PositionGroups
 from dataflow.maths.costs import CostModel, Product
 from schemas.instruments import LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
+from schemas.units import BPS
 from strategies.rules import ModeSpec
 
 _FUNDING_MEAN_SETTLEMENTS = 3
@@ -102,12 +103,14 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "costs": costs,
         "base_asset": config.base_asset or "",
         "delta_asset": config.mode.strategy_config.delta_tracking_asset,
+        "margin_token": config.mode.margin_currency or "USDT",
         "hedge_allocation": np.array(list(config.hedge_allocation.values()), dtype=np.float64),
         "funding_mean_settlements": _FUNDING_MEAN_SETTLEMENTS,
         "entry_only": config.scenario.decisions == "entry_only",
         "pnl_tolerance": config.mode.component_config.pnl_monitor.reconciliation_tolerance,
         **_gas(config, spec, costs),
         **_thresholds(config),
+        **_signal_rules(config),
         **_venue_limits(config),
     }
     return Parameters(inputs, axes, groups, costs)
@@ -130,7 +133,8 @@ def liquidation_thresholds(config: RunConfig) -> dict[str, float]:
 def _assets(config: RunConfig, wallet_tokens: tuple[str, ...]) -> tuple[str, ...]:
     traded = [config.base_asset] if config.base_asset else []
     held = [asset_of(token) for token in (*config.supplied_tokens, *wallet_tokens)]
-    quote = ["USDT"] if config.cex_venues else []
+    coin_margined = config.base_asset is not None and config.mode.margin_currency == config.base_asset
+    quote = ["USDT"] if config.cex_venues and not coin_margined else []
     return tuple(dict.fromkeys([*traded, *held, *quote]))
 
 
@@ -172,6 +176,21 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         values |= {"margin_warning": levels.warning, "margin_reduce": levels.reduce, "margin_exit": levels.exit}
         values["margin_excess"] = levels.excess
     return values
+
+
+def _signal_rules(config: RunConfig) -> dict[str, object]:
+    """How predictions become positions; {} for modes without."""
+    rules = config.mode.ml_config
+    if rules is None:
+        return {}
+    return {
+        "signal_threshold": rules.signal_threshold,
+        "max_position_size": rules.max_position_size,
+        "stop_loss_sd": rules.stop_loss_sd,
+        "take_profit_sd": rules.take_profit_sd,
+        "sd_floor": rules.sd_floor_bps * BPS,
+        "sd_cap": rules.sd_cap_bps * BPS,
+    }
 
 
 def _venue_limits(config: RunConfig) -> dict[str, object]:

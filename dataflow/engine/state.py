@@ -77,6 +77,11 @@ class PositionGroups:
 
     keys: Mapping[str, tuple[str, ...]]
 
+    @property
+    def margin_keys(self) -> tuple[str, ...]:
+        """Keys that perpetuals are margined in, and funding is paid in, venue by venue."""
+        return self.keys.get("quote") or self.keys["spot"]
+
     def all_keys(self) -> tuple[str, ...]:
         """Every key of the mode, in recording order."""
         return tuple(key for group in GROUPS for key in self.keys.get(group, ()))

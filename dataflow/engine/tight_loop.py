@@ -10,14 +10,15 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Protocol
 
 from pydantic import ValidationError
 
 from dataflow.engine.delivery import Delivery, ExecutionPolicy
 from dataflow.engine.event_fields import Columns
+from dataflow.engine.execution_records import ExecutionRecords, Timing
 from dataflow.engine.executors import Executor, Values
+from dataflow.engine.groups import is_committed, units_of
 from dataflow.engine.journal import Journal
 from dataflow.engine.operation_records import executed_price, fee_key, operation_fields
 from dataflow.engine.reconciling import BalanceMismatch, balance_mismatches
@@ -25,11 +26,13 @@ from dataflow.maths.deltas import Deltas
 from dataflow.nodes.execution import Reconciliation, Settlement
 from schemas.decisions import DecisionRule
 from schemas.errors import (
-    AtomicGroupRolledBackError,
     ErrorCode,
+    ExecutionError,
+    ExpectedDeltaError,
     NegativePositionError,
-    OrderExecutionError,
+    OrderFormatError,
     OrderValidationError,
+    PlatformError,
     PositionMismatchError,
     ReconciliationMismatchError,
     VenueError,
@@ -39,14 +42,15 @@ from schemas.holdings import Holdings
 from schemas.instruments import VENUES, PositionKey, PositionType, VenueKind, cex_key
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
+from schemas.models.message import describe_faults, is_format_fault
 from schemas.models.orders import Order
-from schemas.operations import DeltaType, ExecutionStatus, GroupStatus, OperationType
+from schemas.operations import DeltaType, ExecutionStatus, OperationType
 from schemas.snapshot import MarketSnapshot
 
 _NEGATIVE_TOLERANCE = 1e-9
 """Balance below zero, in units of the key, that rounding can leave."""
 
-_MEMBER_NODES = ("reconciliation", "settlements", "transaction_cost_usd")
+_MEMBER_NODES = ("settlements", "transaction_cost_usd", "triggered_move_usd", "holdings_after")
 
 
 class Valuation(Protocol):
@@ -83,10 +87,11 @@ class Decision:
 
 @dataclass
 class Outcome:
-    """What executing a decision led to. Amounts in USD, >= 0."""
+    """What executing a decision led to. Amounts in USD, >= 0 but the move of triggered orders, which has a sign."""
 
     holdings: Holdings
     cost_usd: float = 0.0
+    triggered_move_usd: float = 0.0
     fees_usd: float = 0.0
     attempted: int = 0
     confirmed: int = 0
@@ -103,16 +108,10 @@ class _Fill:
     handshake: ExecutionHandshake
     settlements: tuple[Settlement, ...]
     cost_usd: float
+    triggered_move_usd: float
     reconciliation: Reconciliation
     before: Holdings
     after: Holdings
-
-
-@dataclass(frozen=True)
-class _Timing:
-    started: float
-    executed: float
-    retries: int = 0
 
 
 def operation_identifier(seed: int, number: int) -> str:
@@ -140,6 +139,7 @@ class TightLoop:
         allow_negative_balances: bool,
     ) -> None:
         self._executor, self._journal, self._delivery, self._placement = executor, journal, delivery, placement
+        self._records = ExecutionRecords(journal, policy.retry_attempts)
         self._policy, self._seed = policy, seed
         self._collateral_factor = collateral_factor
         self._allow_negative = allow_negative_balances
@@ -150,18 +150,18 @@ class TightLoop:
         """Execute the orders of a decision, unit after unit.
 
         Raises :class:`PositionMismatchError` (EXEC-007), :class:`ReconciliationMismatchError` (POS-005),
-        :class:`NegativePositionError` (POS-004) or :class:`VenueInterfaceUnavailableError` (EXEC-002): the run stops,
-        nothing heals itself.
+        :class:`NegativePositionError` (POS-004), :class:`PositionUpdateError` (POS-001),
+        :class:`VenueInterfaceUnavailableError` (EXEC-002), :class:`ReconciliationTimeoutError` (EXEC-005) or
+        :class:`HandshakeInvalidError` (EXEC-008): the run stops, nothing heals itself. An order or group that breaks
+        a rule is EXEC-003 or EXEC-004 and is not sent.
         """
         outcome = Outcome(holdings)
+        units = units_of(decision.orders)
         self._placement.place(decision.snapshot, holdings)
-        numbered = list(enumerate(decision.orders))
-        for group, members in groupby(numbered, key=lambda member: member[1].atomic_group):
-            sequences = [sequence for sequence, _ in members]
-            if group is None:
-                for sequence in sequences:
-                    self._single(decision, sequence, outcome, first_operation, value)
-            elif not self._group(decision, sequences, outcome, first_operation, value):
+        for unit in units:
+            if unit.group is None:
+                self._single(decision, unit.sequences[0], outcome, first_operation, value)
+            elif not self._group(decision, unit.sequences, outcome, first_operation, value):
                 break  # what follows a group depends on it
         return outcome
 
@@ -177,18 +177,22 @@ class TightLoop:
             return
         outcome.attempted += 1
         started = time.perf_counter()
-        handshake = self._send(known)
-        timing = _Timing(started, time.perf_counter(), self._delivery.attempts)
+        try:
+            with self._reaching(decision.timestamp):
+                handshake = self._send(known)
+        except (VenueError, ExecutionError) as error:
+            self._records.lost_track(
+                decision.timestamp, [order], [self._delivery.unanswered(order, error)], order.operation_id, started
+            )
+            raise
+        timing = Timing(started, time.perf_counter(), self._delivery.attempts)
         self._journal.operation(decision.timestamp, **operation_fields(order, handshake, timing.executed - started))
         if handshake.status is not ExecutionStatus.CONFIRMED:
-            self._record_failure(decision.timestamp, order, handshake, timing)
+            self._records.failure(decision.timestamp, order, handshake, timing)
             outcome.failed += 1
             outcome.lost.append(order)
             return
-        fill = self._filled(decision, order, known, handshake, outcome.holdings)
-        self._apply(decision, fill, value)
-        self._reconciled(decision.timestamp, [fill], timing)
-        self._close(decision, order.operation_id, [fill], outcome, timing, value)
+        self._book(decision, order.operation_id, [(order, known, handshake)], outcome, timing, value)
 
     def _order(
         self, decision: Decision, sequence: int, holdings: Holdings, identifier: str, group: str | None
@@ -203,21 +207,39 @@ class TightLoop:
             "timestamp_group": f"{decision.rule.intent.value}_{decision.timestamp}",
             "snapshot": decision.snapshot,
             "reconciliation_tolerance": self._policy.relative_tolerance,
+            "reconciliation_floor": self._policy.absolute_tolerance,
         }
         try:
             order = self._executor.evaluate(["order"], known)["order"]
         except ValidationError as error:
-            raise OrderValidationError(
-                f"the strategy made an invalid order: {error.errors()[0]['msg']}", timestamp=decision.timestamp
-            ) from error
+            if error.errors()[0]["loc"][:1] == ("expected_deltas",):
+                raise ExpectedDeltaError(f"the expected deltas of operation {identifier} are not numbers") from error
+            refusal = OrderFormatError if is_format_fault(error) else OrderValidationError
+            message, context = describe_faults("order", {"operation_id": identifier}, error)
+            raise refusal(message, **context) from error
         assert isinstance(order, Order)
         return order, {**known, "order": order}
 
     def _send(self, known: Values) -> ExecutionHandshake:
-        with _venue_faults():
-            handshake = self._executor.evaluate(["execution_handshake"], known)["execution_handshake"]
+        handshake = self._executor.evaluate(["execution_handshake"], known)["execution_handshake"]
         assert isinstance(handshake, ExecutionHandshake)
         return handshake
+
+    @contextmanager
+    def _reaching(self, timestamp: str) -> Iterator[None]:
+        """Record every error of a venue met meanwhile; one that it cannot recover from becomes EXEC-002.
+
+        The outcome is then unknown, so the run must stop.
+        """
+        try:
+            yield
+        except VenueError as error:
+            if error.code is ErrorCode.VEN_ROUTING_FAILED:
+                raise
+            raise VenueInterfaceUnavailableError(error.one_line(), **error.context) from error
+        finally:
+            self._records.venue_faults(timestamp, self._delivery.faults)
+            self._delivery.faults.clear()
 
     # -- an atomic group
 
@@ -234,66 +256,91 @@ class TightLoop:
             expected = expected.applied((delta.position_key, delta.delta_amount) for delta in order.expected_deltas)
         outcome.attempted += len(orders)
         started = time.perf_counter()
-        with _venue_faults():
-            handshakes = self._delivery.execute_group(orders)
-        timing = _Timing(started, time.perf_counter())
+        try:
+            with self._reaching(decision.timestamp):
+                handshakes = self._delivery.execute_group(orders)
+            committed = is_committed(group, orders, handshakes)
+        except (VenueError, ExecutionError) as error:
+            unknown = [self._delivery.unanswered(order, error) for order in orders]
+            self._records.lost_track(decision.timestamp, orders, unknown, group, started)
+            raise
+        timing = Timing(started, time.perf_counter())
         seconds = (timing.executed - started) / len(orders)
         for order, handshake in zip(orders, handshakes, strict=True):
             self._journal.operation(decision.timestamp, **operation_fields(order, handshake, seconds))
-        committed = all(handshake.was_successful() for handshake in handshakes)
-        fills = self._group_fills(decision, orders, knowns, handshakes, outcome.holdings) if committed else []
-        self._record_group(decision.timestamp, group, orders, handshakes, timing)
+        self._records.group(decision.timestamp, group, orders, handshakes, timing)
         if not committed:
-            self._record_rollback(decision.timestamp, group, orders, handshakes, timing)
+            self._records.rollback(decision.timestamp, group, orders, handshakes, timing)
             outcome.failed += len(orders)
             outcome.lost.extend(orders)
             return False
-        for fill in fills:
-            self._apply(decision, fill, value)
-        self._reconciled(decision.timestamp, fills, timing)
-        self._close(decision, group, fills, outcome, timing, value)
+        members = list(zip(orders, knowns, handshakes, strict=True))
+        self._book(decision, group, members, outcome, timing, value)
         return True
 
-    def _group_fills(
+    # -- applying and reconciling
+
+    def _book(
         self,
         decision: Decision,
-        orders: Sequence[Order],
-        knowns: Sequence[Values],
-        handshakes: Sequence[ExecutionHandshake],
-        holdings: Holdings,
+        identifier: str,
+        members: Sequence[tuple[Order, Values, ExecutionHandshake]],
+        outcome: Outcome,
+        timing: Timing,
+        value: Valuation,
+    ) -> None:
+        """Compare, apply, reconcile and value a confirmed unit; what stops the run is on record as its tight loop."""
+        try:
+            fills = self._fills(decision, members, outcome.holdings)
+            for fill in fills:
+                self._apply(decision, fill, value)
+            self._reconciled(decision.timestamp, fills, timing)
+        except PlatformError as error:
+            self._records.system_failure(decision.timestamp, identifier, error, timing)
+            raise
+        self._close(decision, identifier, fills, outcome, timing, value)
+
+    def _fills(
+        self, decision: Decision, members: Sequence[tuple[Order, Values, ExecutionHandshake]], holdings: Holdings
     ) -> list[_Fill]:
         fills: list[_Fill] = []
-        for order, known, handshake in zip(orders, knowns, handshakes, strict=True):
+        for order, known, handshake in members:
             fill = self._filled(decision, order, known, handshake, holdings)
             fills.append(fill)
             holdings = fill.after
         return fills
-
-    # -- applying and reconciling
 
     def _filled(
         self, decision: Decision, order: Order, known: Values, handshake: ExecutionHandshake, holdings: Holdings
     ) -> _Fill:
         """What a confirmed order changes; stops the run where that is not what was expected."""
         given = {**known, "holdings": holdings}
-        reconciliation = self._compare(given, handshake)
-        if not reconciliation.success and order.atomic_group_id is None:
-            again = self._delivery.settled_again(order, lambda found: self._compare(given, found).success)
-            handshake = again or handshake
-        done = self._executor.evaluate(_MEMBER_NODES, {**given, "execution_handshake": handshake})
-        reconciliation, settlements, cost = (done[name] for name in _MEMBER_NODES)
-        assert isinstance(reconciliation, Reconciliation)
+        compared = self._compare(given, handshake)
+        if not compared.success and order.atomic_group_id is None:
+            with self._reaching(decision.timestamp):
+                again = self._delivery.settled_again(order, lambda found: self._compare(given, found).success)
+            if again is not None:
+                handshake, compared = again, self._compare(given, again)
+        given |= {"execution_handshake": handshake, "reconciliation": compared}
+        if not compared.success:
+            self._refuse_mismatch(decision.timestamp, given, compared)
+        done = self._executor.evaluate(_MEMBER_NODES, given)
+        settlements, cost, move, after = (done[name] for name in _MEMBER_NODES)
         assert isinstance(settlements, tuple)
         assert isinstance(cost, float)
-        try:
-            after = self._executor.evaluate(["holdings_after"], done)["holdings_after"]
-        except PositionMismatchError as error:
-            self._record_reconciliation(decision.timestamp, [reconciliation], 0.0)
-            mismatch = ReconciliationMismatchError(error.message, **error.context)
-            self._journal.failure(decision.timestamp, mismatch, traceback.format_exc())
-            raise
+        assert isinstance(move, float)
         assert isinstance(after, Holdings)
-        return _Fill(order, handshake, settlements, cost, reconciliation, holdings, after)
+        return _Fill(order, handshake, settlements, cost, move, compared, holdings, after)
+
+    def _refuse_mismatch(self, timestamp: str, given: Values, compared: Reconciliation) -> None:
+        """Record changes that are not those expected (POS-005); the node that applies them raises EXEC-007."""
+        self._records.reconciliation(timestamp, [compared], 0.0)
+        try:
+            self._executor.evaluate(["holdings_after"], {**given, "settlements": ()})
+        except PositionMismatchError as error:
+            mismatch = ReconciliationMismatchError(error.message, **error.context)
+            self._journal.failure(timestamp, mismatch, traceback.format_exc())
+            raise
 
     def _compare(self, given: Values, handshake: ExecutionHandshake) -> Reconciliation:
         done = self._executor.evaluate(["reconciliation"], {**given, "execution_handshake": handshake})
@@ -323,7 +370,7 @@ class TightLoop:
                 fee=(fill.handshake.fee_amount, fill.handshake.fee_currency),
             )
 
-    def _reconciled(self, timestamp: str, fills: Sequence[_Fill], timing: _Timing) -> None:
+    def _reconciled(self, timestamp: str, fills: Sequence[_Fill], timing: Timing) -> None:
         """Compare the books with what the venues report; stops the run on a difference."""
         last = fills[-1]
 
@@ -331,11 +378,14 @@ class TightLoop:
             tolerance = self._policy.relative_tolerance
             return balance_mismatches(last.after, reported, last.handshake, relative_tolerance=tolerance)
 
-        with _venue_faults():
+        with self._reaching(timestamp):
             reported = self._delivery.agreed_balances(lambda balances: not differing(balances))
-        found = () if reported is None else differing(reported)
+        found: tuple[BalanceMismatch, ...] = ()
+        if reported is not None:
+            found = differing(reported)
+            self._records.undeclared(timestamp, reported.keys() - last.after.units.keys())
         seconds = time.perf_counter() - timing.executed
-        self._record_reconciliation(timestamp, [fill.reconciliation for fill in fills], seconds, found)
+        self._records.reconciliation(timestamp, [fill.reconciliation for fill in fills], seconds, found)
         if found:
             first = found[0]
             raise ReconciliationMismatchError(
@@ -352,7 +402,7 @@ class TightLoop:
         identifier: str,
         fills: Sequence[_Fill],
         outcome: Outcome,
-        timing: _Timing,
+        timing: Timing,
         value: Valuation,
     ) -> None:
         """Value the books after a unit, write its tight loop, and move the outcome on."""
@@ -375,98 +425,7 @@ class TightLoop:
             price = decision.prices.get(fee_key(fill.order, fill.handshake), 1.0)
             outcome.fees_usd += fill.handshake.fee_amount * price
             outcome.cost_usd += fill.cost_usd
-
-    # -- records
-
-    def _record_reconciliation(
-        self,
-        timestamp: str,
-        parts: Sequence[Reconciliation],
-        seconds: float,
-        balances: Sequence[BalanceMismatch] = (),
-    ) -> None:
-        mismatches = [
-            {"position_key": m.position_key, "expected": m.expected, "actual": m.actual, "diff": m.actual - m.expected}
-            for part in parts
-            for m in part.mismatches
-        ]
-        mismatches += [
-            {"position_key": m.position_key, "expected": m.held, "actual": m.reported, "diff": m.reported - m.held}
-            for m in balances
-        ]
-        self._journal.reconciliation(
-            timestamp,
-            reconciliation_type="execution_deltas",
-            trigger_source="execution_manager",
-            reconciliation_success=not mismatches,
-            expected_deltas_count=sum(part.expected_count for part in parts),
-            actual_deltas_count=sum(part.actual_count for part in parts),
-            reconciliation_duration_ms=1e3 * seconds,
-            mismatches=mismatches,
-        )
-
-    def _record_failure(self, timestamp: str, order: Order, handshake: ExecutionHandshake, timing: _Timing) -> None:
-        self._failed_loop(timestamp, order.operation_id, handshake.error_message, timing)
-        error = OrderExecutionError(
-            f"{order.operation.value} at {order.venue} failed: {handshake.error_message}",
-            operation_id=order.operation_id,
-            venue=order.venue,
-            venue_code=handshake.error_code.value if handshake.error_code else None,
-        )
-        self._journal.failure(timestamp, error, "".join(traceback.format_stack(limit=4)))
-
-    def _failed_loop(self, timestamp: str, identifier: str, reason: str | None, timing: _Timing) -> None:
-        milliseconds = 1e3 * (timing.executed - timing.started)
-        self._journal.tight_loop(
-            timestamp,
-            operation_id=identifier,
-            execution_success=False,
-            reconciliation_success=False,
-            retry_count=timing.retries,
-            total_duration_ms=milliseconds,
-            execution_duration_ms=milliseconds,
-            reconciliation_duration_ms=0.0,
-            failure_reason=reason,
-        )
-
-    def _record_group(
-        self,
-        timestamp: str,
-        group: str,
-        orders: Sequence[Order],
-        handshakes: Sequence[ExecutionHandshake],
-        timing: _Timing,
-    ) -> None:
-        committed = all(handshake.was_successful() for handshake in handshakes)
-        self._journal.atomic_group(
-            timestamp,
-            atomic_group_id=group,
-            operation_ids=[order.operation_id for order in orders],
-            operation_types=[order.operation for order in orders],
-            all_succeeded=committed,
-            rollback_occurred=not committed,
-            total_duration_ms=1e3 * (timing.executed - timing.started),
-            group_status=GroupStatus.COMPLETED if committed else GroupStatus.ROLLED_BACK,
-            rollback_reason=None if committed else _culprit(handshakes).error_message,
-            total_gas_fees=sum(handshake.fee_amount for handshake in handshakes),
-        )
-
-    def _record_rollback(
-        self,
-        timestamp: str,
-        group: str,
-        orders: Sequence[Order],
-        handshakes: Sequence[ExecutionHandshake],
-        timing: _Timing,
-    ) -> None:
-        culprit = _culprit(handshakes)
-        self._failed_loop(timestamp, group, culprit.error_message, timing)
-        error = AtomicGroupRolledBackError(
-            f"the group of {len(orders)} operations was rolled back: {culprit.error_message}",
-            atomic_group_id=group,
-            operation_id=culprit.operation_id,
-        )
-        self._journal.failure(timestamp, error, "".join(traceback.format_stack(limit=4)))
+            outcome.triggered_move_usd += fill.triggered_move_usd
 
     # -- books that cannot be
 
@@ -493,25 +452,11 @@ class TightLoop:
         base = snapshot.base_asset
         if key.token != "USDT" or base is None or VENUES.get(key.venue) is not VenueKind.CEX:
             return 0.0
-        coins_usd = holdings.units[cex_key(key.venue, base)] * snapshot.value_of("spot_price", key.venue)
+        coins = holdings.units.get(cex_key(key.venue, base), 0.0)
+        if coins == 0.0:
+            return 0.0
+        coins_usd = coins * snapshot.value_of("spot_price", key.venue)
         return -self._collateral_factor[key.venue] * coins_usd
-
-
-@contextmanager
-def _venue_faults() -> Iterator[None]:
-    """Turn what a venue cannot recover from into EXEC-002: the outcome is unknown, so the run must stop."""
-    try:
-        yield
-    except VenueError as error:
-        if error.code is ErrorCode.VEN_ROUTING_FAILED:
-            raise
-        raise VenueInterfaceUnavailableError(error.one_line(), **error.context) from error
-
-
-def _culprit(handshakes: Sequence[ExecutionHandshake]) -> ExecutionHandshake:
-    """The member that made its group fail: the one whose code is its own."""
-    own = [h for h in handshakes if h.error_code not in (None, ErrorCode.EXEC_GROUP_ROLLED_BACK)]
-    return (own or list(handshakes))[0]
 
 
 def depends_on(order: Order, earlier: Order) -> bool:

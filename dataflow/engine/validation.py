@@ -128,6 +128,11 @@ MARKET_INPUTS = frozenset(
         "variable_borrow_index",
         "lst_oracle_ratio",
         "lst_market_ratio",
+        "candle_high",
+        "candle_low",
+        "signal",
+        "confidence",
+        "predicted_sd",
     }
 )
 """Graph inputs that are columns of the data set."""

@@ -101,6 +101,9 @@ def _violations(values: Column, rule: ValueRule) -> list[_Violation]:
         found.append((values < highest * (1.0 - FALL_TOLERANCE), DataValidationError, fact))
     if rule is ValueRule.NON_NEGATIVE:
         found.append((values < 0.0, DataValidationError, "below zero: correct the cell"))
+    if rule is ValueRule.FRACTION:
+        outside = (values < 0.0) | (values > 1.0)
+        found.append((outside, DataValidationError, "not between 0 and 1: write a fraction, 70 % is 0.7"))
     if rule is ValueRule.FUNDING:
         fact = f"beyond {FUNDING_RATE_MAX:g} of notional a settlement: rates are fractions, 1 bp is 0.0001"
         found.append((np.isfinite(values) & (np.abs(values) > FUNDING_RATE_MAX), DataValidationError, fact))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataflow.market.alignment import exact_values, last_known_values, missing_settlements
-from dataflow.market.market import MEAN_OF_OTHER_VENUES, MarketRequest
+from dataflow.market.market import CANDLE_COLUMNS, MEAN_OF_OTHER_VENUES, PREDICTION_COLUMNS, MarketRequest
 from dataflow.market.needs import LENDING_COLUMNS, VENUE_COLUMNS, SeriesNeed
 from dataflow.market.series import Seconds, Series, instant_text
 from schemas.errors import DataValidationError
@@ -65,6 +65,13 @@ def build_columns(
         own = [need for need in needs if need.column == name]
         if name in VENUE_COLUMNS:
             built.append(_venue_prices(name, own, series, clock))
+        elif name == "ohlcv":
+            built.extend(
+                _closed_candles(extreme, needs, series, clock, request.step_seconds) for extreme in CANDLE_COLUMNS
+            )
+        elif name == "prediction":
+            age = request.step_seconds - 1
+            built.extend(_as_of(need, series, clock, age) for need in needs if need.column in PREDICTION_COLUMNS)
         elif name == "funding_rate":
             built.extend(_funding(own, series, clock))
         elif name in LENDING_COLUMNS:
@@ -114,6 +121,41 @@ def _venue_prices(name: str, needs: Sequence[SeriesNeed], series: Mapping[str, S
         gaps += _gap(need, is_missing, _DECLARE_FILL)
         columns.append(values)
     return BuiltColumn(name, tuple(need.label for need in needs), _two_dimensional(columns), tuple(gaps), filled)
+
+
+def _closed_candles(
+    name: str, needs: Sequence[SeriesNeed], series: Mapping[str, Series], clock: Seconds, step_seconds: int
+) -> BuiltColumn:
+    """An extreme of the candle that closes at each row, per venue: what happens from the row on is not in it.
+
+    Where the data begins no candle has closed: the open of the row itself stands in, counted.
+    """
+    own = [need for need in needs if need.column == name]
+    closed = [_closed_candle(need, series, clock, step_seconds) for need in own]
+    gaps = tuple(gap for column in closed for gap in column.gaps)
+    filled = {rule: rows for column in closed for rule, rows in column.filled.items()}
+    labels = tuple(need.label for need in own)
+    return BuiltColumn(name, labels, _two_dimensional([column.values for column in closed]), gaps, filled)
+
+
+def _closed_candle(need: SeriesNeed, series: Mapping[str, Series], clock: Seconds, step_seconds: int) -> BuiltColumn:
+    one = series[need.series]
+    values = exact_values(one.seconds + step_seconds, one.values[need.value], clock)
+    opens, first = exact_values(one.seconds, one.values["open"], clock), int(one.seconds[0])
+    if need.substitute:
+        other = series[need.substitute]
+        values = _either(values, exact_values(other.seconds + step_seconds, other.values[need.value], clock))
+        opens = _either(opens, exact_values(other.seconds, other.values["open"], clock))
+        first = min(first, int(other.seconds[0]))
+    begins = np.isnan(values) & (clock <= first)
+    values = np.where(begins, opens, values)
+    gaps = _gap(need, np.isnan(values), _COMPLETE)
+    return BuiltColumn(need.column, (), values, gaps, {f"{need.purpose}=no_candle_before": begins})
+
+
+def _either(first: Column, second: Column) -> Column:
+    """The first where it has a value, else the second."""
+    return np.where(np.isnan(first), second, first)
 
 
 def _as_of(need: SeriesNeed, series: Mapping[str, Series], clock: Seconds, age_seconds_max: int) -> BuiltColumn:

@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -81,6 +81,19 @@ def open_data_set(path: Path) -> DataSet:
             files[name] = (*files.get(name, ()), entry)
     name, synthetic = _read_manifest(path)
     return DataSet(path, name, synthetic, files)
+
+
+def with_files(data_set: DataSet, files: Mapping[str, Path]) -> DataSet:
+    """The same data set with files from elsewhere in place of its own.
+
+    Raises DataSourceUnavailableError (DATA-003) where one of them does not exist.
+    """
+    for series, path in files.items():
+        if not path.is_file():
+            raise DataSourceUnavailableError(
+                f"{path}, named for {series}, is not a file: correct the path", series=series, file=str(path)
+            )
+    return replace(data_set, files={**data_set.files, **{series: (path,) for series, path in files.items()}})
 
 
 def _read_manifest(path: Path) -> tuple[str, bool]:

@@ -13,7 +13,7 @@ import numpy as np
 from dataflow.market.alignment import funding_interval_after
 from dataflow.market.checks import clip_falls
 from dataflow.market.columns import BuiltColumn, build_columns
-from dataflow.market.data_set import DataSet, open_data_set
+from dataflow.market.data_set import DataSet, open_data_set, with_files
 from dataflow.market.market import Market, MarketRequest, Provenance, SeriesCoverage
 from dataflow.market.needs import SeriesNeed, series_needs, wanted_columns
 from dataflow.market.readers import read_series
@@ -61,7 +61,7 @@ def load_market(data_set: Path, request: MarketRequest) -> Market:
     MissingPriceError (DATA-005) for faults of a file, DataGapError (DATA-004) for a window that is not covered or a
     gap without a fill rule, ConfigValidationError (CONFIG-003) for a request that makes no sense.
     """
-    aligned = _align(open_data_set(data_set), request)
+    aligned = _align(with_files(open_data_set(data_set), request.files), request)
     faults, dropped = _gap_faults(aligned, request)
     if faults:
         raise faults[0]
@@ -79,7 +79,7 @@ def gap_faults(data_set: Path, request: MarketRequest) -> list[DataGapError]:
 
     Raises as `load_market` for everything that is not a gap.
     """
-    return _gap_faults(_align(open_data_set(data_set), request), request)[0]
+    return _gap_faults(_align(with_files(open_data_set(data_set), request.files), request), request)[0]
 
 
 def coverage(data_set: Path, request: MarketRequest) -> tuple[np.datetime64, np.datetime64]:
@@ -87,7 +87,7 @@ def coverage(data_set: Path, request: MarketRequest) -> tuple[np.datetime64, np.
 
     Ignores the `start` and `end` of the request. Raises as `load_market`; DataGapError when there is no such window.
     """
-    opened = open_data_set(data_set)
+    opened = with_files(open_data_set(data_set), request.files)
     needs = series_needs(request, opened)
     series, _ = _clipped(_read_all(opened, needs))
     covered = _coverage(series, needs, request)

@@ -5,6 +5,7 @@ No reader and no pandas here, so that every layer may name these types.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,8 +25,20 @@ MARKET_COLUMNS: Final = (
     "lst_oracle_ratio",
     "lst_market_ratio",
     "gas_price_gwei",
+    "ohlcv",
+    "prediction",
 )
-"""Every column that a market can hold; `funding_settled` always comes with `funding_rate`."""
+"""Every column that can be asked for; `funding_settled` always comes with `funding_rate`.
+
+`ohlcv` gives `candle_high` and `candle_low`, the extremes of the perpetual's candle that closes at the row, and
+`prediction` gives `signal`, `confidence` and `predicted_sd`.
+"""
+
+CANDLE_COLUMNS: Final = ("candle_high", "candle_low")
+PREDICTION_COLUMNS: Final = ("signal", "confidence", "predicted_sd")
+
+SPOT_SUFFIX: Final = "_spot"
+"""A fill rule `perp_mark.VENUE: OTHER_spot` gives the spot candles of a venue for a perpetual's (domain ruling 26)."""
 
 MEAN_OF_OTHER_VENUES: Final = "mean_of_other_venues"
 """Fill rule for a missing funding settlement: the mean of the requested venues that have one at that instant."""
@@ -37,6 +50,7 @@ class MarketRequest:
 
     `venues` labels the second axis of `spot_price`, `perp_mark` and `funding_rate`; `supplied` that of
     `liquidity_index`; `borrowed` that of `variable_borrow_index` (underlying tokens: USDT, WETH, weETH, wstETH).
+    `files` maps a series to a file outside the data set, in place of the data set's own.
     `start` and `end` are both rows of the run; None means the first or last instant that the data covers.
     `fill_rules` maps `column.venue` to `mean_of_other_venues` (funding) or the name of a venue (prices).
     A gap of a column in `required_when_used` is NaN, counted and warned about, instead of an error: its reader must
@@ -55,6 +69,7 @@ class MarketRequest:
     step_seconds: int = 3_600
     look_back_rows: int = 0
     required_when_used: tuple[str, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 class SeriesCoverage(NamedTuple):

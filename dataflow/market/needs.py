@@ -1,12 +1,19 @@
 """Which series a request needs, column by column, with the fill rules applied to absent series."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dataflow.market.data_set import DataSet
-from dataflow.market.market import MARKET_COLUMNS, MEAN_OF_OTHER_VENUES, MarketRequest
-from dataflow.market.series import INTERVAL_NAMES, candle_series
+from dataflow.market.market import (
+    CANDLE_COLUMNS,
+    MARKET_COLUMNS,
+    MEAN_OF_OTHER_VENUES,
+    PREDICTION_COLUMNS,
+    SPOT_SUFFIX,
+    MarketRequest,
+)
+from dataflow.market.series import INTERVAL_NAMES, PREDICTION_RULES, candle_series, prediction_series
 from schemas.errors import ConfigValidationError
 
 REFERENCE_VENUE: Final = "binance"
@@ -103,6 +110,8 @@ def _needs_of_column(column: str, request: MarketRequest, data_set: DataSet) -> 
         )
         for token in _labels(tokens, column, field):
             yield SeriesNeed(column, token, f"aave_v3_{token.lower()}_rates_1d", column)
+    elif column in ("ohlcv", "prediction"):
+        yield from _signal_needs(column, request, data_set)
     elif column.startswith("lst_"):
         yield from _lst_needs(column, request)
     elif column == "gas_price_gwei":
@@ -118,10 +127,24 @@ def _venue_need(column: str, venue: str, request: MarketRequest, data_set: DataS
     rule = request.fill_rules.get(f"{column}.{venue}", "")
     if not rule:
         return SeriesNeed(column, venue, own, "open")
-    other = candle_series(VENUE_COLUMNS[column], rule, asset, request.step_seconds)
+    product = "spot" if rule.endswith(SPOT_SUFFIX) else VENUE_COLUMNS[column]
+    other = candle_series(product, rule.removesuffix(SPOT_SUFFIX), asset, request.step_seconds)
     if own in data_set:
         return SeriesNeed(column, venue, own, "open", rule=rule, substitute=other)
     return SeriesNeed(column, venue, other, "open", rule=rule, is_proxy=True)
+
+
+def _signal_needs(column: str, request: MarketRequest, data_set: DataSet) -> Iterator[SeriesNeed]:
+    """What modes that trade on predictions read: extremes of the perpetual's candles, and the predictions."""
+    if column == "prediction":
+        series = prediction_series(_base_asset(request, column), request.step_seconds)
+        for name, value in zip(PREDICTION_COLUMNS, PREDICTION_RULES, strict=True):
+            yield SeriesNeed(name, "", series, value)
+        return
+    for name in CANDLE_COLUMNS:
+        for venue in _labels(request.venues, column, "venues"):
+            need = _venue_need("perp_mark", venue, request, data_set)
+            yield replace(need, column=name, value=name.removeprefix("candle_"))
 
 
 def _lst_needs(column: str, request: MarketRequest) -> Iterator[SeriesNeed]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dataflow.market.alignment import missing_settlements
 from dataflow.market.checks import clip_falls
-from dataflow.market.data_set import DataSet, open_data_set
+from dataflow.market.data_set import DataSet, open_data_set, with_files
 from dataflow.market.loading import coverage, gap_faults
 from dataflow.market.market import MarketRequest
 from dataflow.market.needs import series_needs, wanted_columns
@@ -74,6 +74,8 @@ def check_data_set(data_set: Path, request: MarketRequest | None = None) -> Qual
     its `data_set.json` cannot be read, and ConfigValidationError (CONFIG-003) for a request that makes no sense.
     """
     opened = open_data_set(data_set)
+    if request is not None:
+        opened = with_files(opened, request.files)
     wanted = _wanted_columns(opened, request)
     series = tuple(_series_quality(opened, name, columns) for name, columns in sorted(wanted.items()))
     covered: tuple[np.datetime64, np.datetime64] | None = None

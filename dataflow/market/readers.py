@@ -21,7 +21,11 @@ from dataflow.market.checks import instant_faults, value_faults
 from dataflow.market.data_set import DataSet
 from dataflow.market.series import TIMESTAMP, Seconds, Series, SeriesSpec, series_spec
 from schemas.errors import DataSourceUnavailableError, DataValidationError, PlatformError
+from schemas.signals import SIGNAL_CODES
 from schemas.units import Column
+
+CODED: Final = "signal"
+"""The one column of text; `schemas.signals` gives the number of each."""
 
 _UTC_SECONDS: Final = pa.timestamp("s", tz="UTC")
 _NAIVE_SECONDS: Final = pa.timestamp("s")
@@ -130,7 +134,7 @@ def _csv_table(path: Path, content: bytes, wanted: Sequence[str]) -> pa.Table:
 
 
 def _parse_csv(text: bytes, wanted: Sequence[str], instant_type: pa.DataType) -> pa.Table:
-    types = dict.fromkeys(wanted, pa.float64()) | {TIMESTAMP: instant_type}
+    types = {name: pa.string() if name == CODED else pa.float64() for name in wanted} | {TIMESTAMP: instant_type}
     return arrow_csv.read_csv(
         pa.BufferReader(text),
         # One thread a file: files are read side by side, and only so does Arrow name the row of a fault.
@@ -204,12 +208,30 @@ def _seconds(path: Path, table: pa.Table) -> Seconds:
 def _numbers(path: Path, table: pa.Table, name: str) -> Column:
     """Return a float64 array; an empty cell is NaN."""
     column = table.column(name)
+    if name == CODED:
+        return _codes(path, column)
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
         _refuse(path, f"{path.name}: column {name} is of type {column.type}, not a number", column=name)
     if not pa.types.is_float64(column.type):
         column = column.cast(pa.float64())
     values: Column = column.combine_chunks().to_numpy(zero_copy_only=False)
     return values
+
+
+def _codes(path: Path, column: pa.ChunkedArray) -> Column:
+    """Return the numbers that the texts of a coded column stand for."""
+    texts: list[str | None] = column.to_pylist()
+    for row, text in enumerate(texts):
+        if text not in SIGNAL_CODES:
+            line, known = line_of_row(path, row), ", ".join(SIGNAL_CODES)
+            _refuse(
+                path,
+                f"{path.name} line {line}: {CODED} is {text!r}: use one of {known}",
+                column=CODED,
+                row=line,
+                value=str(text),
+            )
+    return np.array([SIGNAL_CODES[text] for text in texts if text is not None], dtype=np.float64)
 
 
 def line_of_row(path: Path, row: int) -> int:

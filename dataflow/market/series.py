@@ -38,6 +38,7 @@ class SeriesKind(StrEnum):
     LST_ORACLE = "lst_oracle"
     LST_MARKET = "lst_market"
     GAS = "gas"
+    PREDICTIONS = "predictions"
     OTHER = "other"
 
 
@@ -52,10 +53,21 @@ class ValueRule(StrEnum):
     """Finite, at most `FUNDING_RATE_MAX` in size."""
     NON_NEGATIVE = "non_negative"
     """Finite and not below zero."""
+    FRACTION = "fraction"
+    """Finite, from 0 to 1."""
+    CODE = "code"
+    """A text that stands for a number, see `schemas.signals`."""
 
 
 _OHLC: Final = dict.fromkeys(("open", "high", "low", "close"), ValueRule.PRICE)
 _INDEXES: Final = {"liquidity_index": ValueRule.INDEX, "variable_borrow_index": ValueRule.INDEX}
+
+PREDICTION_RULES: Final[Mapping[str, ValueRule]] = {
+    "signal": ValueRule.CODE,
+    "confidence": ValueRule.FRACTION,
+    "sd": ValueRule.FRACTION,
+}
+"""Columns of a predictions file."""
 
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], SeriesKind, Mapping[str, ValueRule]], ...]] = (
     (re.compile(r"(spot|perp|dex)_(ohlcv|mark)_.+_(?P<interval>\d+[mhd])"), SeriesKind.CANDLES, _OHLC),
@@ -72,6 +84,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], SeriesKind, Mapping[str, ValueRule
         {"market_eth_per_lst_median24h": ValueRule.PRICE},
     ),
     (re.compile(r"gas_prices_(?P<interval>\d+[mhd])"), SeriesKind.GAS, {"gas_price_avg_gwei": ValueRule.NON_NEGATIVE}),
+    (re.compile(r"predictions_.+_(?P<interval>\d+[mhd])"), SeriesKind.PREDICTIONS, PREDICTION_RULES),
 )
 
 
@@ -100,6 +113,8 @@ def series_spec(name: str) -> SeriesSpec:
         if match is None:
             continue
         # A settlement falls on a full hour whatever the interval of the venue (8, 4 or 1 h).
+        if kind is SeriesKind.PREDICTIONS:
+            return SeriesSpec(name, kind, rules, None)  # a model may stamp its answer between two rows
         grid = SECONDS_PER_HOUR if kind is SeriesKind.FUNDING else INTERVAL_SECONDS.get(match["interval"])
         return SeriesSpec(name, kind, rules, grid)
     return SeriesSpec(name, SeriesKind.OTHER, {}, SECONDS_PER_DAY if name.endswith("_1d") else None)
@@ -128,6 +143,15 @@ def instant_text(seconds: int | np.int64) -> str:
     '2024-05-12T00:00:00Z'
     """
     return f"{np.datetime64(int(seconds), 's')}Z"
+
+
+def prediction_series(asset: str, step_seconds: int) -> str:
+    """Name of the predictions of `asset` against USDT.
+
+    >>> prediction_series("BTC", 300)
+    'predictions_btcusdt_5m'
+    """
+    return f"predictions_{asset.lower()}usdt_{INTERVAL_NAMES[step_seconds]}"
 
 
 def candle_series(product: str, venue: str, asset: str, step_seconds: int) -> str:

@@ -18,14 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as arrow_parquet
 
 from dataflow.market.data_set import MANIFEST_FILE
-from dataflow.market.series import instant_text
+from dataflow.market.predictions import make_predictions
+from dataflow.market.series import candle_series, instant_text, prediction_series
+from dataflow.market.synthetic_bars import BAR_SECONDS, bar_series
 from dataflow.market.synthetic_perps import perp_series
 from dataflow.market.synthetic_prices import SeriesTable, spot_paths, spot_series
 from dataflow.market.synthetic_rates import HOURS_PER_DAY, rate_series
 from schemas.errors import DataSourceUnavailableError
 from schemas.units import INSTANT_DTYPE, SECONDS_PER_DAY, SECONDS_PER_HOUR
 
-GENERATOR_VERSION: Final = 1
+GENERATOR_VERSION: Final = 2
 """Raised whenever the numbers of a seed change; part of the name of the cache."""
 
 DEFAULT_SEED: Final = 7
@@ -44,10 +46,19 @@ def synthetic_series(seed: int, start: str, days: int) -> dict[str, SeriesTable]
     first = int(np.datetime64(start, "D").astype(np.int64)) * SECONDS_PER_DAY
     hours = first + SECONDS_PER_HOUR * np.arange(days * HOURS_PER_DAY, dtype=np.int64)
     paths = spot_paths(seed, hours)
+    spot = spot_series(seed, hours, paths)
+    bars = bar_series(seed, spot[candle_series("spot", "binance", "BTC", SECONDS_PER_HOUR)])
+    opens = np.asarray(bars["open"], dtype=np.float64)
     return (
-        spot_series(seed, hours, paths)
+        spot
         | perp_series(seed, hours, paths)
         | rate_series(seed, hours, paths["ETH"].price[:-1])
+        | {
+            candle_series("spot", "binance", "BTC", BAR_SECONDS): bars,
+            prediction_series("BTC", BAR_SECONDS): make_predictions(
+                np.asarray(bars["timestamp"], dtype=np.int64), opens, seed=seed
+            ),
+        }
     )
 
 

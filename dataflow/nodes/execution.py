@@ -18,11 +18,11 @@ from dataflow.maths.perps import average_entry, realised_pnl
 from schemas.decisions import DecisionRule
 from schemas.errors import ExpectedDeltaError, HandshakeInvalidError, JsonScalar, PositionMismatchError
 from schemas.holdings import Holdings
-from schemas.instruments import PositionKey, PositionType, cex_key, wallet_key
+from schemas.instruments import PositionKey, PositionType, cex_key, lst_key, wallet_key
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
-from schemas.operations import DeltaType, ExecutionMode, ExecutionStatus, OperationType
+from schemas.operations import DeltaType, ExecutionMode, ExecutionStatus, OperationType, OrderType
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from schemas.units import Column
@@ -92,6 +92,9 @@ def _trade_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel
     assert intent.pair is not None
     assert intent.side is not None
     is_spot = intent.operation is OperationType.SPOT_TRADE
+    if intent.limit_price is not None:
+        level = intent.limit_price
+        return Quote(level, level, level, {"mid_price": level, "expected_price": level})
     mid = snapshot.value_of("spot_price" if is_spot else "perp_mark", intent.venue)
     price = costs.executed_price(
         "spot" if is_spot else "perp",
@@ -221,7 +224,7 @@ def order(
     atomic_group_id: str | None,
     mode: str,
 ) -> Order:
-    """The complete, validated order: the intent with its price and expected deltas.
+    """The complete, validated order: the intent with its price, protective levels and expected deltas.
 
     Errors: Pydantic's ValidationError on a broken rule, which the executor raises as EXEC-004.
     Source: [domain] 5.1.
@@ -243,6 +246,9 @@ def order(
         pair=intent.pair,
         side=intent.side,
         price=quote.executed_price,
+        order_type=OrderType.MARKET if intent.limit_price is None else OrderType.LIMIT,
+        stop_loss=_level(intent, quote, intent.stop_fraction, -1),
+        take_profit=_level(intent, quote, intent.target_fraction, 1),
         execution_mode=ExecutionMode.SEQUENTIAL if atomic_group_id is None else ExecutionMode.ATOMIC,
         atomic_group_id=atomic_group_id,
         flash_fee_bps=intent.flash_fee_bps,
@@ -252,6 +258,14 @@ def order(
         strategy_intent=intent.strategy_intent,
         strategy_id=mode,
     )
+
+
+def _level(intent: OrderIntent, quote: Quote, fraction: float | None, sign: int) -> float | None:
+    """Price so far from the executed one, with the position (+1) or against it (-1); None where there is none."""
+    if fraction is None or intent.side is None or quote.executed_price is None:
+        return None
+    level = quote.executed_price * (1.0 + sign * intent.side.direction * fraction)
+    return level if level > 0.0 else None
 
 
 @tag(stage="handshakes")
@@ -273,10 +287,12 @@ def execution_handshake(order: Order, venue_port: OrderPort) -> ExecutionHandsha
 
 
 @tag(stage="handshakes")
-def settlements(order: Order, execution_handshake: ExecutionHandshake, holdings: Holdings) -> tuple[Settlement, ...]:
-    """What follows the fill: profit realised on a perpetual, credited in USDT, and the fee.
+def settlements(
+    order: Order, execution_handshake: ExecutionHandshake, holdings: Holdings, snapshot: MarketSnapshot
+) -> tuple[Settlement, ...]:
+    """What follows the fill: profit realised on a perpetual, credited in its margin token, and the fee.
 
-    Source: [domain] 4.2 and 5.4.
+    Source: [domain] 4.2, 5.4 and ruling 27.
     """
     if execution_handshake.status is not ExecutionStatus.CONFIRMED:
         return ()
@@ -287,7 +303,8 @@ def settlements(order: Order, execution_handshake: ExecutionHandshake, holdings:
         fill = _executed_price(execution_handshake)
         realised = realised_pnl(holdings.units[key], holdings.entry_price[key], change, fill)
         if realised != 0.0:
-            credited: Deltas = ((cex_key(order.venue, "USDT"), realised),)
+            gained = snapshot.margin_units(realised, _mid_price(execution_handshake))
+            credited: Deltas = ((cex_key(order.venue, snapshot.margin_token), gained),)
             following.append(Settlement(DeltaType.REALIZED_PNL, credited))
             after = after.applied(credited)
     if execution_handshake.fee_amount > 0.0:
@@ -303,6 +320,12 @@ def _executed_price(handshake: ExecutionHandshake) -> float:
             "a confirmed trade gives no executed_price", operation_id=handshake.operation_id, field="executed_price"
         )
     return float(price)
+
+
+def _mid_price(handshake: ExecutionHandshake) -> float:
+    """Price without slippage at which a trade was done: that of the instant, at which what it yields is converted."""
+    mid = handshake.execution_details.get("mid_price")
+    return float(mid) if isinstance(mid, int | float) else _executed_price(handshake)
 
 
 def _fee_deltas(order: Order, handshake: ExecutionHandshake, after: Holdings) -> Deltas:
@@ -327,12 +350,55 @@ def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, 
     if handshake.status is not ExecutionStatus.CONFIRMED:
         return 0.0
     fee = handshake.fee_amount * _fee_price(order, handshake.fee_currency, snapshot)
+    if order.operation is OperationType.SWAP:
+        return fee + _swap_gap_usd(order, handshake, snapshot)
     mid = handshake.execution_details.get("mid_price")
     if not order.is_cex_trade() or not isinstance(mid, int | float):
         return fee
     executed = handshake.execution_details.get("executed_amount", order.amount)
     assert isinstance(executed, int | float)
-    return fee + order.direction * float(executed) * (_executed_price(handshake) - float(mid))
+    slipped = order.direction * float(executed) * (_executed_price(handshake) - float(mid))
+    if order.operation is not OperationType.PERP_TRADE:
+        return fee + slipped
+    return fee + _margin_usd(snapshot.margin_units(slipped, float(mid)), order.venue, snapshot)
+
+
+def _margin_usd(units: float, venue: str, snapshot: MarketSnapshot) -> float:
+    """USD of an amount of the margin token."""
+    return units if snapshot.margin_token == "USDT" else units * snapshot.value_of("spot_price", venue)
+
+
+@tag(stage="handshakes")
+def triggered_move_usd(
+    order: Order, execution_handshake: ExecutionHandshake, holdings: Holdings, snapshot: MarketSnapshot
+) -> float:
+    """Profit of a position between the row's mark and the level at which it had been closed before the row.
+
+    The level was touched inside the candle that closed at the row, so the move from the level to the mark was never
+    made: it is taken back from ``delta_pnl``, which holds the position to the mark. 0 for every order at the mark.
+
+    Units:  USD.
+    Sign:   > 0 where the level is better than the mark.
+    Source: [domain] rulings 23, 26 and 27.
+    """
+    handshake = execution_handshake
+    if order.order_type is not OrderType.LIMIT or handshake.status is not ExecutionStatus.CONFIRMED:
+        return 0.0
+    (key, change), *_ = handshake.actual_deltas.items()
+    entry, level, mark = holdings.entry_price[key], _mid_price(handshake), snapshot.value_of("perp_mark", order.venue)
+    at_level = snapshot.margin_units(-change * (level - entry), level)
+    at_mark = snapshot.margin_units(-change * (mark - entry), mark)
+    return _margin_usd(at_level - at_mark, order.venue, snapshot)
+
+
+def _swap_gap_usd(order: Order, handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
+    """What a swap of a staking token gives up against the oracle ratio: the market's gap and slippage.
+
+    Source: [domain] ruling 23.
+    """
+    given = -handshake.actual_deltas[lst_key(order.source_token)]
+    received = handshake.actual_deltas[wallet_key(order.target_token)]
+    return (given * snapshot.value_of("lst_oracle_ratio", order.source_token) - received) * snapshot.eth_price
 
 
 def _fee_price(order: Order, currency: str, snapshot: MarketSnapshot) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from hamilton.function_modifiers import config, group, inject, resolve_from_config, source, tag
 
 from schemas.instruments import asset_of
-from schemas.units import Column, frozen, sum_columns
+from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns
 
 
 def _by_asset(amounts: Column, tokens: tuple[str, ...], assets: tuple[str, ...]) -> Column:
@@ -192,6 +192,7 @@ def spot_value_usd(spot_units: Column, spot_price: Column) -> Column:
 
 
 @tag(stage="exposure", unit="usd", axis="venues")
+@config.when(coin_margin=False)
 def perp_unrealised_pnl_usd(perp_units: Column, perp_mark: Column, perp_entry_price: Column) -> Column:
     """Unrealised profit of each perpetual.
 
@@ -206,6 +207,28 @@ def perp_unrealised_pnl_usd(perp_units: Column, perp_mark: Column, perp_entry_pr
     [[500.0]]
     """
     return frozen(perp_units * (perp_mark - perp_entry_price))
+
+
+@tag(stage="exposure", unit="usd", axis="venues")
+@config.when(coin_margin=True)
+def perp_unrealised_pnl_usd__coins(
+    perp_units: Column, perp_mark: Column, perp_entry_price: Column, reference_price: Column
+) -> Column:
+    """Unrealised profit of each perpetual in coins, at the price of the coin.
+
+        profit = units x (mark - average entry) / mark x reference price
+
+    Shape:  (rows, venues).
+    Units:  base x USD/base -> USD.
+    Sign:   a short gains when the mark falls.
+    Source: [domain] ruling 27.
+
+    >>> cell = np.ones((1, 1))
+    >>> perp_unrealised_pnl_usd__coins(0.5 * cell, 125.0 * cell, 100.0 * cell, np.array([125.0])).tolist()
+    [[12.5]]
+    """
+    coins = perp_units * (perp_mark - perp_entry_price) / perp_mark
+    return frozen(coins * reference_price[:, None])
 
 
 @tag(stage="exposure", unit="usd", axis="venues")
@@ -400,7 +423,7 @@ def long_leg_units__staked(net_delta_units: Column, perp_units: Column) -> Colum
 
 
 @tag(stage="exposure", unit="base", carry_on_entry="entry_quantity")
-@config.when(hedged=False)
+@config.when(hedged=False, directional=False)
 def long_leg_units__coins(spot_units: Column) -> Column:
     """Coins held long, over all venues.
 
@@ -416,6 +439,7 @@ def long_leg_units__coins(spot_units: Column) -> Column:
 
 
 @tag(stage="exposure", unit="fraction", record="net_delta_fraction")
+@config.when(directional=False)
 def net_delta_fraction(net_delta_units: Column, long_leg_units: Column, entry_quantity: float) -> Column:
     """Unhedged share of the long leg: one number for alert, trade, risk and summary.
 
@@ -431,3 +455,115 @@ def net_delta_fraction(net_delta_units: Column, long_leg_units: Column, entry_qu
     """
     leg = np.maximum(long_leg_units, entry_quantity)
     return frozen(np.abs(net_delta_units) / np.where(leg > 0.0, leg, 1.0))
+
+
+@tag(stage="exposure", unit="fraction", record="net_delta_fraction")
+@config.when(directional=True)
+def net_delta_fraction__directional(net_delta_usd: Column, equity_usd: Column, max_position_size: float) -> Column:
+    """Exposure over equity beyond what an entry may take: a directional book is measured against its target.
+
+        fraction = max(|net delta| / equity - target size, 0)
+
+    Shape:  (rows,).
+    Units:  fraction of equity; at most 999, which it is without equity.
+    Sign:   >= 0; 0 for an empty book.
+    Source: [domain] 4.4, directional books against their target.
+
+    >>> net_delta_fraction__directional(np.array([-105.0, 50.0]), np.array([100.0, 100.0]), 1.0).round(6).tolist()
+    [0.05, 0.0]
+    """
+    size, has_equity = np.abs(net_delta_usd), equity_usd > 0.0
+    taken = np.where(has_equity, size / np.where(has_equity, equity_usd, 1.0), NOT_APPLICABLE * (size > 0.0))
+    return frozen(np.clip(taken - max_position_size, 0.0, NOT_APPLICABLE))
+
+
+@tag(stage="exposure", unit="usd", axis="venues")
+def collateral_value_usd(spot_units: Column, reference_price: Column) -> Column:
+    """Value of the coins that margin perpetuals, at the price of the share class: a coin is worth a coin.
+
+    Shape:  (rows, venues).
+    Units:  base x USD/base -> USD.
+    Source: [domain] rulings 1 and 27.
+
+    >>> collateral_value_usd(np.array([[0.5]]), np.array([60_000.0])).tolist()
+    [[30000.0]]
+    """
+    return frozen(spot_units * reference_price[:, None])
+
+
+@tag(stage="exposure", unit="token", axis="assets")
+@config.when(directional=True, coin_margin=False)
+def margined_quantity__usdt(
+    perp_units: Column, quote_units: Column, base_asset: str, assets: tuple[str, ...]
+) -> Column:
+    """Delta of the perpetuals in the base asset, and the USDT that margins them.
+
+    Shape:  (rows, assets).
+    Units:  units of the asset.
+    Sign:   a short perpetual counts negative.
+    Source: [domain] 4.2 and ruling 30.
+
+    >>> margined_quantity__usdt(np.array([[-0.5]]), np.array([[7.0]]), "BTC", ("BTC", "USDT")).tolist()
+    [[-0.5, 7.0]]
+    """
+    totals = np.zeros((len(perp_units), len(assets)), order="F")
+    totals[:, assets.index(base_asset)] = sum_columns(perp_units)
+    totals[:, assets.index("USDT")] = sum_columns(quote_units)
+    return frozen(totals)
+
+
+@tag(stage="exposure", unit="token", axis="assets")
+@config.when(directional=True, coin_margin=True)
+def margined_quantity__coins(perp_units: Column, base_asset: str, assets: tuple[str, ...]) -> Column:
+    """Delta of the perpetuals alone: the coins that margin them are the share class, which no price moves.
+
+    Shape:  (rows, assets).
+    Units:  units of the asset.
+    Sign:   a short perpetual counts negative.
+    Source: [domain] rulings 27 and 30.
+
+    >>> margined_quantity__coins(np.array([[-0.5]]), "BTC", ("BTC",)).tolist()
+    [[-0.5]]
+    """
+    totals = np.zeros((len(perp_units), len(assets)), order="F")
+    totals[:, assets.index(base_asset)] = sum_columns(perp_units)
+    return frozen(totals)
+
+
+@tag(stage="exposure", unit="usd", axis="assets")
+@config.when(directional=True, coin_margin=False)
+def margined_value_usd__usdt(
+    quote_units: Column, perp_unrealised_pnl_usd: Column, base_asset: str, assets: tuple[str, ...]
+) -> Column:
+    """Value at the exchanges by asset: unrealised profit in the base asset, and USDT.
+
+    Shape:  (rows, assets).
+    Units:  USD.
+    Source: [domain] 4.2.
+
+    >>> margined_value_usd__usdt(np.array([[7.0]]), np.array([[-2.0]]), "BTC", ("BTC", "USDT")).tolist()
+    [[-2.0, 7.0]]
+    """
+    totals = np.zeros((len(quote_units), len(assets)), order="F")
+    totals[:, assets.index(base_asset)] = sum_columns(perp_unrealised_pnl_usd)
+    totals[:, assets.index("USDT")] = sum_columns(quote_units)
+    return frozen(totals)
+
+
+@tag(stage="exposure", unit="usd", axis="assets")
+@config.when(directional=True, coin_margin=True)
+def margined_value_usd__coins(
+    collateral_value_usd: Column, perp_unrealised_pnl_usd: Column, base_asset: str, assets: tuple[str, ...]
+) -> Column:
+    """Value at the exchanges: coins and unrealised profit, both in the base asset.
+
+    Shape:  (rows, assets).
+    Units:  USD.
+    Source: [domain] ruling 27.
+
+    >>> margined_value_usd__coins(np.array([[7.0]]), np.array([[-2.0]]), "BTC", ("BTC",)).tolist()
+    [[5.0]]
+    """
+    totals = np.zeros((len(collateral_value_usd), len(assets)), order="F")
+    totals[:, assets.index(base_asset)] = sum_columns(collateral_value_usd) + sum_columns(perp_unrealised_pnl_usd)
+    return frozen(totals)

@@ -12,7 +12,7 @@ from schemas.units import Column, frozen, step_of, sum_columns
 
 
 @tag(stage="market", unit="usd")
-@config.when(share_class="USDT")
+@config.when(share_class="USDT", directional=False)
 def usd_per_share_class__usdt(eth_price: Column) -> Column:
     """Price of one share-class unit: a USDT is a USD.
 
@@ -24,6 +24,36 @@ def usd_per_share_class__usdt(eth_price: Column) -> Column:
     [1.0]
     """
     return frozen(np.ones_like(eth_price))
+
+
+@tag(stage="market", unit="usd")
+@config.when(share_class="USDT", directional=True)
+def usd_per_share_class__usdt_margin(reference_price: Column) -> Column:
+    """Price of one share-class unit: a USDT is a USD.
+
+    Shape:  (rows,).
+    Units:  USD per USDT.
+    Source: [domain] heading, USDT = 1 USD.
+
+    >>> usd_per_share_class__usdt_margin(np.array([60_000.0])).tolist()
+    [1.0]
+    """
+    return frozen(np.ones_like(reference_price))
+
+
+@tag(stage="market", unit="usd")
+@config.when(share_class="BTC")
+def usd_per_share_class__btc(reference_price: Column) -> Column:
+    """Price of one share-class unit: Binance spot BTC.
+
+    Shape:  (rows,).
+    Units:  USD per BTC.
+    Source: [domain] ruling 1.
+
+    >>> usd_per_share_class__btc(np.array([60_000.0])).tolist()
+    [60000.0]
+    """
+    return reference_price
 
 
 @tag(stage="market", unit="usd")
@@ -435,3 +465,48 @@ def variable_borrow_index_before(variable_borrow_index: Column) -> Column:
     [[1.0], [1.0]]
     """
     return _before(variable_borrow_index)
+
+
+@tag(stage="market", unit="usdt_per_base", axis="venues")
+def perp_mark_before(perp_mark: Column) -> Column:
+    """Mark of the row before: the open of the candle that closes at the row.
+
+    Shape:  (rows, venues).
+    Units:  USDT per base unit.
+    Source: [domain] ruling 26.
+
+    >>> perp_mark_before(np.array([[100.0], [110.0]])).tolist()
+    [[100.0], [100.0]]
+    """
+    return _before(perp_mark)
+
+
+@tag(stage="market", unit="usdt_per_base", axis="venues")
+def perp_mark_step(perp_mark: Column) -> Column:
+    """Change of each mark since the row before.
+
+    Shape:  (rows, venues).
+    Units:  USDT per base unit.
+    Source: [domain] 4.5, perpetuals at mark in ML modes.
+
+    >>> perp_mark_step(np.array([[100.0], [110.0]])).tolist()
+    [[0.0], [10.0]]
+    """
+    return step_of(perp_mark)
+
+
+@tag(stage="market", unit="base_per_usdt", axis="venues")
+def inverse_mark_fall(perp_mark: Column) -> Column:
+    """Fall of what one USDT buys since the row before, which is what a coin-margined position earns on.
+
+        fall = 1 / mark before - 1 / mark
+
+    Shape:  (rows, venues).
+    Units:  base units per USDT.
+    Sign:   > 0 where the mark rose.
+    Source: [domain] ruling 27.
+
+    >>> inverse_mark_fall(np.array([[100.0], [125.0]])).round(6).tolist()
+    [[0.0], [0.002]]
+    """
+    return step_of(-1.0 / perp_mark)

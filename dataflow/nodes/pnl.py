@@ -159,6 +159,7 @@ def borrow_cost(borrow_cost_step: Column, borrow_cost_before: float) -> Column:
 
 
 @tag(stage="pnl", unit="share_class")
+@config.when(coin_margin=False)
 def funding_pnl_step(funding_flow: Column, usd_per_share_class: Column) -> Column:
     """Funding received at the row, summed over venues.
 
@@ -171,6 +172,22 @@ def funding_pnl_step(funding_flow: Column, usd_per_share_class: Column) -> Colum
     [0.75]
     """
     return frozen(sum_columns(funding_flow) / usd_per_share_class)
+
+
+@tag(stage="pnl", unit="share_class")
+@config.when(coin_margin=True)
+def funding_pnl_step__coins(funding_flow: Column) -> Column:
+    """Funding received at the row in coins, which are the share class.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   > 0 is received.
+    Source: [domain] ruling 27.
+
+    >>> funding_pnl_step__coins(np.array([[0.5, 0.25]])).tolist()
+    [0.75]
+    """
+    return sum_columns(funding_flow)
 
 
 @tag(stage="pnl", unit="share_class", carry="funding_pnl_before")
@@ -284,7 +301,7 @@ def delta_pnl_step__staked(
 
 
 @tag(stage="pnl", unit="share_class")
-@config.when(hedged=False)
+@config.when(hedged=False, directional=False)
 def delta_pnl_step__coins(
     spot_units: Column,
     perp_units: Column,
@@ -307,6 +324,50 @@ def delta_pnl_step__coins(
     """
     net = sum_columns(spot_units) + sum_columns(perp_units)
     return frozen(net * reference_price_step / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class")
+@config.when(directional=True, coin_margin=False)
+def delta_pnl_step__usdt_margin(
+    perp_units: Column, perp_mark_step: Column, usd_per_share_class: Column, row_is_new: Column
+) -> Column:
+    """Profit of the perpetuals from the move of their marks since the row before.
+
+    Where a stop or target was touched on the way, the executor takes back the move beyond its level.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   a long gains when the mark rises.
+    Source: [domain] 4.5, ML modes at mark.
+
+    >>> one, cell = np.ones(1), np.ones((1, 1))
+    >>> delta_pnl_step__usdt_margin(-0.5 * cell, 10.0 * cell, one, one).tolist()
+    [-5.0]
+    """
+    return frozen(sum_columns(perp_units * perp_mark_step) / usd_per_share_class * row_is_new)
+
+
+@tag(stage="pnl", unit="share_class")
+@config.when(directional=True, coin_margin=True)
+def delta_pnl_step__coin_margin(
+    perp_units: Column, perp_entry_price: Column, inverse_mark_fall: Column, row_is_new: Column
+) -> Column:
+    """Change of the perpetuals' unrealised profit in coins since the row before.
+
+        profit = units x entry x (1 / mark before - 1 / mark)
+
+    Where a stop or target was touched on the way, the executor takes back the move beyond its level.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Sign:   a long gains when the mark rises.
+    Source: [domain] 4.5 and ruling 27.
+
+    >>> one, cell = np.ones(1), np.ones((1, 1))
+    >>> delta_pnl_step__coin_margin(2.0 * cell, 100.0 * cell, 0.002 * cell, one).tolist()
+    [0.4]
+    """
+    return frozen(sum_columns(perp_units * perp_entry_price * inverse_mark_fall) * row_is_new)
 
 
 @tag(stage="pnl", unit="share_class", carry="delta_pnl_before")

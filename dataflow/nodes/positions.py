@@ -5,7 +5,7 @@ base units for perpetuals (short < 0). Inputs named ``held_*`` are the state at 
 """
 
 import numpy as np
-from hamilton.function_modifiers import tag
+from hamilton.function_modifiers import config, tag
 
 from schemas.units import Column, frozen, running_sum, sum_columns
 
@@ -74,6 +74,7 @@ def lst_units(held_lst: Column, row_is_new: Column) -> Column:
 
 
 @tag(stage="positions", unit="base", axis="venues", group="spot")
+@config.when(coin_margin=False)
 def spot_units(held_spot: Column, row_is_new: Column) -> Column:
     """Coins of the base asset at each exchange.
 
@@ -85,6 +86,21 @@ def spot_units(held_spot: Column, row_is_new: Column) -> Column:
     [[0.5]]
     """
     return _constant(held_spot, row_is_new)
+
+
+@tag(stage="positions", unit="base", axis="venues", group="spot", carry="held_spot")
+@config.when(coin_margin=True)
+def spot_units__margin(held_spot: Column, funding_flow: Column) -> Column:
+    """Coins that margin perpetuals at each exchange, funding included as it settles.
+
+    Shape:  (rows, venues).
+    Units:  base units.
+    Source: [domain] ruling 27.
+
+    >>> spot_units__margin(np.array([1.0]), np.array([[0.0], [0.5]])).tolist()
+    [[1.0], [1.5]]
+    """
+    return running_sum(funding_flow, held_spot)
 
 
 @tag(stage="positions", unit="base", axis="venues", group="perp")
@@ -116,6 +132,7 @@ def perp_entry_price(held_perp_entry: Column, row_is_new: Column) -> Column:
 
 
 @tag(stage="positions", unit="usdt", axis="venues")
+@config.when(directional=False)
 def funding_flow(perp_units: Column, perp_mark: Column, funding_rate: Column, row_is_new: Column) -> Column:
     """Funding credited at each settlement on the position held just before it.
 
@@ -132,6 +149,50 @@ def funding_flow(perp_units: Column, perp_mark: Column, funding_rate: Column, ro
     """
     # Adding 0.0 turns the -0.0 of a flat position into 0.0, which the event log prints.
     return frozen(-perp_units * perp_mark * funding_rate * row_is_new[:, None] + 0.0)
+
+
+@tag(stage="positions", unit="usdt", axis="venues")
+@config.when(directional=True, coin_margin=False)
+def funding_flow__usdt_margin(
+    perp_units: Column, perp_mark: Column, funding_rate: Column, level_touched: Column, row_is_new: Column
+) -> Column:
+    """Funding credited at each settlement on the position that its stop and its target left.
+
+        flow = -units x mark x rate
+
+    Shape:  (rows, venues); 0 on rows without a settlement, and where the position was closed before it.
+    Units:  base x USDT/base x fraction -> USDT.
+    Sign:   > 0 is received. A positive rate is paid by longs.
+    Source: [domain] 4.3 and ruling 26.
+
+    >>> cell = np.ones((1, 1))
+    >>> funding_flow__usdt_margin(2.0 * cell, 100.0 * cell, 0.01 * cell, 0.0 * cell, np.ones(1)).tolist()
+    [[-2.0]]
+    """
+    survives = (1.0 - level_touched) * row_is_new[:, None]
+    return frozen(-perp_units * perp_mark * funding_rate * survives + 0.0)
+
+
+@tag(stage="positions", unit="base", axis="venues")
+@config.when(directional=True, coin_margin=True)
+def funding_flow__coin_margin(
+    perp_units: Column, funding_rate: Column, level_touched: Column, row_is_new: Column
+) -> Column:
+    """Funding in coins, converted at the mark of the settlement, on the position that stop and target left.
+
+        flow = -units x rate
+
+    Shape:  (rows, venues); 0 on rows without a settlement, and where the position was closed before it.
+    Units:  base x fraction -> base units.
+    Sign:   > 0 is received. A positive rate is paid by longs.
+    Source: [domain] ruling 27.
+
+    >>> cell = np.ones((1, 1))
+    >>> funding_flow__coin_margin(-2.0 * cell, 0.01 * cell, 0.0 * cell, np.ones(1)).tolist()
+    [[0.02]]
+    """
+    survives = (1.0 - level_touched) * row_is_new[:, None]
+    return frozen(-perp_units * funding_rate * survives + 0.0)
 
 
 @tag(stage="positions", unit="usdt", axis="venues", group="quote", carry="held_quote")

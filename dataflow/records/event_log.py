@@ -8,6 +8,7 @@ Single events pass through their models; rows where nothing happened are written
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from threading import RLock
@@ -285,14 +286,12 @@ class DomainEventLogger:
                 self.flush()
 
     def close(self) -> None:
-        """Write everything that waits and close the files; safe to call twice."""
-        with self._lock:
-            try:
-                if not all(lines.file.is_closed for lines in self._lines.values()):
-                    self.flush()
-            finally:
-                for lines in self._lines.values():
-                    lines.file.close()
+        """Write everything that waits and close every file, also where one refuses; safe to call twice."""
+        with self._lock, ExitStack() as files:
+            for lines in reversed(self._lines.values()):
+                files.callback(lines.file.close)
+            if not all(lines.file.is_closed for lines in self._lines.values()):
+                self.flush()
 
     def __enter__(self) -> Self:
         return self

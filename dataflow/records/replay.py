@@ -2,6 +2,10 @@
 
 The deltas of ``execution_deltas.jsonl`` are added, in ``order``, to an empty book, with the same floating-point
 additions as the engine, and every position snapshot must then hold exactly those numbers.
+
+A process that was stopped leaves some files further than others. Replay then takes the events before the first
+``order`` that no file holds, and of them those up to the last complete operation. An operation, or an atomic group, is
+complete with the event of its tight loop; a settlement with the position snapshot after it.
 """
 
 import heapq
@@ -9,9 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from dataflow.records.reading import TornTail, events_directory, read_events, read_models, torn_tails
 from schemas.models.events import (
@@ -20,6 +25,7 @@ from schemas.models.events import (
     DomainEvent,
     ExecutionDeltaEvent,
     OperationExecutionEvent,
+    PnLCalculation,
     PositionSnapshot,
     StrategyDecision,
     TightLoopExecutionEvent,
@@ -53,11 +59,15 @@ class ReplayReport:
     faults: tuple[ReplayFault, ...]
     torn_tails: tuple[TornTail, ...]
     final_positions: Mapping[str, float]
-    """Native units of each position key after the last delta."""
+    """Native units of each position key after the last complete operation."""
     events: int
     deltas_applied: int
     snapshots_compared: int
     operations_checked: int
+    complete_through: int = -1
+    """``order`` of the last event that ``final_positions`` account for: all, unless the log ends in an operation."""
+    left_out: int = 0
+    """Events after it."""
 
     @property
     def ok(self) -> bool:
@@ -67,17 +77,54 @@ class ReplayReport:
 
 @dataclass(slots=True)
 class _Book:
-    """Positions under replay, and the delta that still waits for its snapshot."""
+    """Positions under replay, the delta that still waits for its snapshot, and the operation that is not complete."""
 
     positions: dict[str, float]
+    complete_through: int
     faults: list[ReplayFault] = field(default_factory=list)
     keys_at_fault: set[str] = field(default_factory=set)
     unseen: ExecutionDeltaEvent | None = None
+    unit: str | None = None
+    unit_timestamp: str = ""
+    complete_positions: dict[str, float] = field(default_factory=dict)
     deltas: int = 0
     snapshots: int = 0
 
-    def apply(self, event: ExecutionDeltaEvent) -> None:
+    @property
+    def is_complete(self) -> bool:
+        """Whether no operation and no settlement is under way."""
+        return self.unit is None and self.unseen is None
+
+    def take(self, event: DomainEvent) -> None:
+        """Take the next event of the log."""
+        if self.unit is not None and self.unit_timestamp != event.timestamp:
+            self.unit = None  # the run went on: its missing tight loop is a fault and not the end of the log
+        match event:
+            case OperationExecutionEvent():
+                self._begin(event)
+                self.unit, self.unit_timestamp = event.atomic_group_id or event.operation_id, event.timestamp
+            case TightLoopExecutionEvent() if event.operation_id == self.unit:
+                self.unit = None
+            case ExecutionDeltaEvent():
+                self._apply(event)
+            case PositionSnapshot():
+                self._compare(event)
+
+    def finish(self, last_order: int, *, is_cut: bool) -> None:
+        """End with the last event; in a log that was cut an incomplete operation is undone, else it is a fault."""
+        if self.unseen is not None and not is_cut:
+            self._fault(self.unseen, None, "no position snapshot follows the delta")
+        if self.is_complete:
+            self.complete_through, self.complete_positions = last_order, self.positions
+
+    def _begin(self, event: DomainEvent) -> None:
+        """Keep what is held before an operation or a settlement."""
+        if self.is_complete:
+            self.complete_through, self.complete_positions = (event.order or 0) - 1, dict(self.positions)
+
+    def _apply(self, event: ExecutionDeltaEvent) -> None:
         self._expect_snapshot_before(event)
+        self._begin(event)
         stated = event.deltas or ()
         if len(stated) != event.deltas_applied:
             self._fault(event, None, f"deltas_applied is {event.deltas_applied}, {len(stated)} deltas are given")
@@ -86,7 +133,7 @@ class _Book:
         self.deltas += len(stated)
         self.unseen = event
 
-    def compare(self, event: PositionSnapshot) -> None:
+    def _compare(self, event: PositionSnapshot) -> None:
         self._expect_snapshot_before(event)
         self.unseen = None
         self.snapshots += 1
@@ -97,10 +144,6 @@ class _Book:
             if held != replayed and key not in self.keys_at_fault:
                 self.keys_at_fault.add(key)
                 self._fault(event, key, f"the snapshot holds {held!r}, the deltas give {replayed!r}")
-
-    def finish(self) -> None:
-        if self.unseen is not None:
-            self._fault(self.unseen, None, "no position snapshot follows the delta")
 
     def _expect_snapshot_before(self, event: DomainEvent) -> None:
         """Every delta has a snapshot of its own instant; several deltas of one instant may share it."""
@@ -120,74 +163,118 @@ def replay(
     - each position snapshot equals, exactly, the sum of the deltas before it, and each delta has a snapshot;
     - ``order`` runs from ``first_order`` without gap or repetition over all files, ascending within each;
     - each operation has its tight loop (a group one), and as many operations were logged as orders attempted;
-    - actual deltas of confirmed operations equal the expected ones to 1e-9 relative.
+    - actual deltas of confirmed operations equal the filled share of the expected ones, to 1e-9 relative or to the
+      wider tolerance that the operation says it was compared with.
 
-    Only the first fault of each position key is reported, since every later snapshot repeats it.
+    Only the first fault of each position key is reported, since every later snapshot repeats it. Of a log that was cut
+    (a torn tail, or a missing ``order``) only what is complete is checked, and ``final_positions`` are of its end.
 
     Units:  ``initial_positions`` in native units of each key; empty except for a chained partition.
     Raises: ``LogDirectoryError`` (LOG-003) without an event log; ``LogSerialisationError`` (LOG-004) at a damaged line.
     """
     events_directory(path)
-    book = _Book(dict(initial_positions or {}))
+    tails = tuple(torn_tails(path))
+    numbering = _Numbering.of(path, first_order)
+    is_cut = bool(tails) or numbering.missing is not None
+    book = _Book(dict(initial_positions or {}), first_order - 1)
     for event in _by_order(path):
-        if isinstance(event, ExecutionDeltaEvent):
-            book.apply(event)
-        else:
-            book.compare(event)
-    book.finish()
-    order_faults, events = _check_orders(path, first_order)
-    operations = list(read_models(path, OperationExecutionEvent))
+        if (event.order or 0) <= numbering.last_order:
+            book.take(event)
+    book.finish(numbering.last_order, is_cut=is_cut)
+    until = book.complete_through if is_cut else numbering.last_order
+    operations = [event for event in read_models(path, OperationExecutionEvent) if (event.order or 0) <= until]
     return ReplayReport(
         faults=(
             *book.faults,
-            *order_faults,
-            *_check_counts(path, operations),
+            *numbering.faults,
+            *numbering.missing_fault(book.complete_through),
+            *_check_counts(path, operations, until, is_cut=is_cut),
             *(fault for operation in operations for fault in _check_deltas(operation)),
         ),
-        torn_tails=tuple(torn_tails(path)),
-        final_positions=book.positions,
-        events=events,
+        torn_tails=tails,
+        final_positions=book.complete_positions,
+        events=len(numbering.orders),
         deltas_applied=book.deltas,
         snapshots_compared=book.snapshots,
         operations_checked=len(operations),
+        complete_through=book.complete_through,
+        left_out=numbering.after(book.complete_through),
     )
 
 
-def _by_order(path: Path | str) -> Iterator[ExecutionDeltaEvent | PositionSnapshot]:
-    """Yield deltas and snapshots in the order of the run."""
-    return heapq.merge(
-        read_models(path, ExecutionDeltaEvent), read_models(path, PositionSnapshot), key=lambda event: event.order or 0
-    )
+def _by_order(path: Path | str) -> Iterator[DomainEvent]:
+    """Yield what changes positions, and what begins and ends operations, in the order of the run."""
+    kinds = (OperationExecutionEvent, ExecutionDeltaEvent, PositionSnapshot, TightLoopExecutionEvent)
+    streams: list[Iterator[DomainEvent]] = [read_models(path, kind) for kind in kinds]
+    return heapq.merge(*streams, key=lambda event: event.order or 0)
 
 
-def _check_orders(path: Path | str, first_order: int) -> tuple[list[ReplayFault], int]:
-    """Return what is wrong with the numbering, and the number of events."""
-    faults = []
-    by_file = [
-        np.array([_order_of(record.get("order")) for record in read_events(path, kind)], dtype=np.int64)
-        for kind in EVENT_TYPES
-    ]
-    for kind, of_file in zip(EVENT_TYPES, by_file, strict=True):
-        late = np.flatnonzero(of_file[1:] <= of_file[:-1])
-        if late.size:
-            order, before = int(of_file[late[0] + 1]), int(of_file[late[0]])
-            faults.append(ReplayFault(kind.file_name, order, None, f"stands after order {before}"))
-    orders = np.sort(np.concatenate(by_file))
-    off = np.flatnonzero(orders != np.arange(first_order, first_order + len(orders)))
-    if off.size:
-        due, found = first_order + int(off[0]), int(orders[off[0]])
-        what = f"order {due} is missing" if found > due else f"order {found} comes twice or before {first_order}"
-        owners = [kind.file_name for kind, of_file in zip(EVENT_TYPES, by_file, strict=True) if found in of_file]
-        faults.append(ReplayFault(owners[-1], found, None, what))
-    return faults, len(orders)
+@dataclass(frozen=True, slots=True)
+class _Numbering:
+    """The numbers of all events of a log, and what is wrong with them."""
+
+    orders: npt.NDArray[np.int64]
+    """Ascending."""
+    last_order: int
+    """The last one before the first that is missing."""
+    missing: tuple[str, int] | None
+    """File and ``order`` of the event that stands where another is missing."""
+    faults: tuple[ReplayFault, ...]
+
+    @classmethod
+    def of(cls, path: Path | str, first_order: int) -> Self:
+        """Read the numbers of every file."""
+        by_file = {
+            kind.file_name: np.array([_order_of(record.get("order")) for record in read_events(path, kind)], np.int64)
+            for kind in EVENT_TYPES
+        }
+        faults = []
+        for file, of_file in by_file.items():
+            late = np.flatnonzero(of_file[1:] <= of_file[:-1])
+            if late.size:
+                order, before = int(of_file[late[0] + 1]), int(of_file[late[0]])
+                faults.append(ReplayFault(file, order, None, f"stands after order {before}"))
+        orders = np.sort(np.concatenate(list(by_file.values())))
+        is_strange = orders < first_order
+        is_strange[1:] |= orders[1:] == orders[:-1]
+        for order in orders[is_strange][:1].tolist():
+            what = f"order {order} comes twice or before {first_order}"
+            faults.append(ReplayFault(_owner(by_file, order), order, None, what))
+        distinct = np.unique(orders[orders >= first_order])
+        gaps = np.flatnonzero(distinct != np.arange(first_order, first_order + len(distinct)))
+        if gaps.size == 0:
+            return cls(orders, first_order + len(distinct) - 1, None, tuple(faults))
+        found = int(distinct[gaps[0]])
+        return cls(orders, first_order + int(gaps[0]) - 1, (_owner(by_file, found), found), tuple(faults))
+
+    def after(self, order: int) -> int:
+        """How many events come after one."""
+        return int(np.count_nonzero(self.orders > order))
+
+    def missing_fault(self, complete_through: int) -> Iterator[ReplayFault]:
+        """What to say of the first number that is missing."""
+        if self.missing is not None:
+            file, found = self.missing
+            what = (
+                f"order {self.last_order + 1} is missing; the positions are those after order {complete_through}, "
+                f"{self.after(complete_through)} later events are left out"
+            )
+            yield ReplayFault(file, found, None, what)
+
+
+def _owner(by_file: Mapping[str, npt.NDArray[np.int64]], order: int) -> str:
+    """The last file that holds an event of this number."""
+    return [file for file, orders in by_file.items() if order in orders][-1]
 
 
 def _order_of(order: object) -> int:
     return order if isinstance(order, int) else -1
 
 
-def _check_counts(path: Path | str, operations: list[OperationExecutionEvent]) -> Iterator[ReplayFault]:
-    """Hold operations against tight loops, groups and the orders that decisions made."""
+def _check_counts(
+    path: Path | str, operations: list[OperationExecutionEvent], until: int, *, is_cut: bool
+) -> Iterator[ReplayFault]:
+    """Hold operations against tight loops, groups and the orders that decisions made, up to an ``order``."""
     loops = {event.operation_id for event in read_models(path, TightLoopExecutionEvent)}
     groups = {event.atomic_group_id: event for event in read_models(path, AtomicOperationGroupEvent)}
     for operation in operations:
@@ -197,25 +284,44 @@ def _check_counts(path: Path | str, operations: list[OperationExecutionEvent]) -
         group = groups.get(unit)
         if operation.atomic_group_id and (group is None or operation.operation_id not in group.operation_ids):
             yield ReplayFault(operation.file_name, operation.order, unit, "no group event names the operation")
-    ordered = sum(event.orders_generated for event in read_models(path, StrategyDecision))
+    decisions = [event for event in read_models(path, StrategyDecision) if (event.order or 0) <= until]
+    ordered = sum(event.orders_generated for event in decisions)
+    due = ordered - (decisions[-1].orders_generated if decisions and _stopped_at(path, decisions[-1]) else 0)
     attempted = len({operation.operation_id for operation in operations})
-    # Orders that depend on a failed one are not attempted; otherwise every order is.
+    # Orders that depend on a failed one are not attempted, nor those after the end of a log that was cut or after an
+    # error that stopped the run; others are.
     all_confirmed = all(operation.status is ExecutionStatus.CONFIRMED for operation in operations)
-    if attempted > ordered or (all_confirmed and attempted < ordered):
+    if attempted > ordered or (all_confirmed and not is_cut and attempted < due):
         what = f"{attempted} operations were logged for {ordered} orders"
         yield ReplayFault(OperationExecutionEvent.file_name, None, None, what)
+
+
+def _stopped_at(path: Path | str, decision: StrategyDecision) -> bool:
+    """Whether the run stopped in the middle of a decision: no P&L follows it."""
+    last = max((_order_of(record.get("order")) for record in read_events(path, PnLCalculation)), default=-1)
+    return _order_of(decision.order) > last
 
 
 def _check_deltas(operation: OperationExecutionEvent) -> Iterator[ReplayFault]:
     """Hold the actual deltas of a confirmed operation against the expected ones, key by key."""
     if operation.status is not ExecutionStatus.CONFIRMED:
         return
-    expected = _sum_by_key((delta.position_key, delta.delta_amount) for delta in operation.expected_deltas)
+    share, tolerance = _filled_share(operation), operation.metadata.get("reconciliation_tolerance")
+    tolerance = tolerance if isinstance(tolerance, float) else DELTA_TOLERANCE
+    expected = _sum_by_key((delta.position_key, delta.delta_amount * share) for delta in operation.expected_deltas)
     for key in sorted(expected.keys() | operation.actual_deltas.keys()):
         due, actual = expected.get(key, 0.0), operation.actual_deltas.get(key, 0.0)
-        if abs(actual - due) > DELTA_TOLERANCE * max(abs(due), abs(actual)):
+        if abs(actual - due) > tolerance * max(abs(due), abs(actual)):
             what = f"the actual delta of {operation.operation_id} is {actual!r}, expected was {due!r}"
             yield ReplayFault(operation.file_name, operation.order, key, what)
+
+
+def _filled_share(operation: OperationExecutionEvent) -> float:
+    """Share of the ordered amount that was filled; 1 unless the operation says that it was less."""
+    ordered = (operation.operation_details or {}).get("ordered_amount")
+    if not isinstance(ordered, int | float) or operation.executed_amount is None:
+        return 1.0
+    return operation.executed_amount / ordered
 
 
 def _sum_by_key(amounts: Iterable[tuple[str, float]]) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 While a run goes on its files are in the hidden directory ``.{run_id}.partial``, whose lock the process holds. A
 partial directory without a holder was interrupted: the next look removes it and leaves ``.{run_id}.crashed.json``, the
-manifest with that status. A run that failed leaves ``.{run_id}.failed.json`` in the same way.
+manifest with that status. A run that failed leaves ``.{run_id}.failed.json`` in the same way. A manifest is replaced as
+a whole, so that a process may die at any moment and its run is still known.
 """
 
 import errno
@@ -32,6 +33,10 @@ SUMMARY_PAGE: Final = "summary.md"
 LOGS_DIRECTORY: Final = "logs"
 _LOCK_FILE: Final = ".lock"
 _PARTIAL: Final = ".partial"
+_UNFINISHED_MANIFEST: Final = ".manifest.unfinished"
+_RESERVE: Final = ".reserve"
+_RESERVE_BYTES: Final = 16 * 1024
+"""Kept free for the manifest of a run that ends because the disk is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,8 @@ class ResultsStore:
                 self._partial.mkdir()
                 self._lock = _open_lock(self._partial)
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _write_manifest(self._partial / MANIFEST_FILE, manifest)
+                _write_manifest(self._partial, manifest)
+                (self._partial / _RESERVE).write_bytes(bytes(_RESERVE_BYTES))
 
     def add_columns(
         self,
@@ -118,10 +124,11 @@ class ResultsStore:
             (self._partial / SUMMARY_PAGE).write_text(summary_page(summary, manifest), encoding="utf-8")
             export_events(Path(log_dir), self._partial)
             shutil.copytree(log_dir, self._partial / LOGS_DIRECTORY, copy_function=_link_or_copy)
-            _write_manifest(self._partial / MANIFEST_FILE, manifest)
+            _write_manifest(self._partial, manifest)
             _sync_tree(self._partial)
             with _exclusive(self.results_dir):
-                (self._partial / _LOCK_FILE).unlink()
+                for working in (_RESERVE, _LOCK_FILE):
+                    (self._partial / working).unlink()
                 self._partial.rename(self.path)
                 self._release()
                 for status in (RunStatus.FAILED, RunStatus.CRASHED):
@@ -130,16 +137,23 @@ class ResultsStore:
         return self.path
 
     def abandon(self, manifest: Manifest | None = None) -> None:
-        """Remove what was written; a failed ``manifest`` is kept as ``.{run_id}.failed.json``. Safe to call twice."""
+        """Remove what was written; a failed ``manifest`` is kept as ``.{run_id}.failed.json``. Safe to call twice.
+
+        What was written goes first: the manifest then has room on a full disk. After ``complete`` nothing is removed.
+        """
         if self._lock < 0:
             return
         for stage in self._stages.values():
             stage.discard()
-        with _directory_faults(self.results_dir):
-            shutil.rmtree(self._partial)
+        try:
+            with _directory_faults(self.results_dir), _exclusive(self.results_dir):
+                if self.path.exists():
+                    return  # interrupted after it had got its name
+                if manifest is not None:
+                    _leave_manifest(self._partial, manifest)
+                shutil.rmtree(self._partial)
+        finally:
             self._release()
-            if manifest is not None:
-                _write_manifest(_left_manifest(self.results_dir, self.run_id, RunStatus.FAILED), manifest)
 
     def __enter__(self) -> Self:
         return self
@@ -169,9 +183,9 @@ def sweep_interrupted(results_dir: Path | str) -> list[Manifest]:
                 if not _try_lock(lock):
                     continue
                 manifest = _read_manifest(partial / MANIFEST_FILE)
-                if manifest is not None:
+                if manifest is not None and not _has_failed(root, manifest):
                     manifest = manifest.model_copy(update={"status": RunStatus.CRASHED})
-                    _write_manifest(_left_manifest(root, manifest.run_id, RunStatus.CRASHED), manifest)
+                    _leave_manifest(partial, manifest)
                     crashed.append(manifest)
                 shutil.rmtree(partial)
             finally:
@@ -221,7 +235,8 @@ def load_summary(run_dir: Path | str) -> RunSummary:
 def find_run(run: str, results_dir: Path | str = "results", logs_dir: Path | str = "logs") -> Path:
     """Return the directory that ``run`` means: a path, a run id, a correlation id, or the unique start of an id.
 
-    Results win over logs; of several processes of one correlation id the one that started last is taken.
+    Results win over logs; of several processes of one correlation id the one that started last is taken. The id of a
+    run that failed or crashed means its logs.
     Raises ``LogDirectoryError`` (LOG-003) when nothing or more than one run matches.
     """
     as_path = Path(run)
@@ -229,7 +244,13 @@ def find_run(run: str, results_dir: Path | str = "results", logs_dir: Path | str
         return as_path
     results = {path.parent.name: path.parent for path in Path(results_dir).glob(f"[!.]*/{MANIFEST_FILE}")}
     logs = {path.parent.name: path for path in LogDirectoryManager.list_runs(logs_dir)}
-    for known in (results, logs):
+    left = {
+        entry.run_id: directory
+        for path in Path(results_dir).glob(".*.json")
+        if (entry := _read_manifest(path)) is not None
+        and (directory := Path(logs_dir) / entry.correlation_id / str(entry.pid)).is_dir()
+    }
+    for known in (results, logs, left):
         matches = [run] if run in known else sorted(name for name in known if run and name.startswith(run))
         if len(matches) == 1:
             return known[matches[0]]
@@ -251,12 +272,31 @@ def _left_manifest(results_dir: Path, run_id: str, status: RunStatus) -> Path:
     return results_dir / f".{run_id}.{status}.json"
 
 
-def _write_manifest(path: Path, manifest: Manifest) -> None:
-    path.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+def _has_failed(results_dir: Path, manifest: Manifest) -> bool:
+    """Whether a run was interrupted after it had left word of its failure."""
+    failed = _read_manifest(_left_manifest(results_dir, manifest.run_id, RunStatus.FAILED))
+    return failed is not None and failed.created_at == manifest.created_at
+
+
+def _leave_manifest(partial: Path, manifest: Manifest) -> None:
+    """Remove what a run wrote, which makes room on a full disk, and leave word of its end beside it."""
+    for entry in partial.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name not in (MANIFEST_FILE, _LOCK_FILE):
+            entry.unlink()
+    _write_manifest(partial, manifest, _left_manifest(partial.parent, manifest.run_id, manifest.status))
+
+
+def _write_manifest(partial: Path, manifest: Manifest, path: Path | None = None) -> None:
+    """Write the manifest of a partial directory, or ``path`` from within it: whole, or as if never begun."""
+    unfinished = partial / _UNFINISHED_MANIFEST
+    unfinished.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path if path is not None else partial / MANIFEST_FILE)
 
 
 def _read_manifest(path: Path) -> Manifest | None:
-    """Return a manifest, None where there is none or a process died while writing it."""
+    """Return a manifest, None where there is none or it is no manifest."""
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValidationError):

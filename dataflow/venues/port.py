@@ -7,6 +7,7 @@ invents no operations. [domain] 5.7.
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from dataflow.venues.capabilities import Capabilities
 from schemas.errors import InterfaceNotFoundError, RoutingError
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
@@ -43,18 +44,22 @@ VENUES_OF_OPERATION: Final[Mapping[OperationType, frozenset[str]]] = {
 
 
 class Router:
-    """Sends each order to the interface of its venue."""
+    """Sends each order to the interface of its venue, if that declares the operation."""
 
-    def __init__(self, interfaces: Mapping[str, Venue]) -> None:
-        self._interfaces = dict(interfaces)
+    def __init__(self, interfaces: Mapping[str, Venue], capabilities: Mapping[str, Capabilities]) -> None:
+        self._interfaces, self._capabilities = dict(interfaces), capabilities
 
     def execute(self, order: Order) -> ExecutionHandshake:
         """Route the order.
 
-        Raises :class:`RoutingError` (VEN-001) where the venue cannot do the operation, and
+        Raises :class:`RoutingError` (VEN-001) where the venue cannot do the operation or does not declare it, and
         :class:`InterfaceNotFoundError` (VEN-004) where the run has no interface for the venue.
         """
-        able = VENUES_OF_OPERATION[order.operation]
+        able = [
+            venue
+            for venue in VENUES_OF_OPERATION[order.operation]
+            if venue not in self._capabilities or order.operation in self._capabilities[venue].operations
+        ]
         if order.venue not in able:
             raise RoutingError(
                 f"{order.operation.value} cannot be done at {order.venue}; it can at {', '.join(sorted(able))}",

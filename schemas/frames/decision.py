@@ -1,8 +1,10 @@
 """The decision stage. A fault is STRAT-001."""
 
+import pandera.pandas as pa
 from pandera.typing import Series
 
 from schemas.frames.fields import INDEX_MAX, UNITS_MAX, USD_MAX, StageFrame, column, flag
+from schemas.signals import SIGNAL_CODES
 
 
 class DecisionFrame(StageFrame):
@@ -36,6 +38,12 @@ class DecisionFrame(StageFrame):
     """Code of the equity rebalance that is due."""
     decision: Series[float] | None = column("rule", ge=0.0, le=99.0)
     """Code of the rule that applies; 0 to hold."""
+    band_sd: Series[float] | None = column("fraction", ge=0.0, le=INDEX_MAX)
+    """Predicted deviation between its floor and its cap."""
+    target_direction: Series[float] | None = pa.Field(isin=sorted(SIGNAL_CODES.values()), metadata={"unit": "signal"})
+    """What the prediction asks for; 2 to keep what is held."""
+    kept_direction: Series[float] | None = column("sign", ge=-1.0, le=1.0)
+    """Direction of what stop and target left: 1, -1, or 0 when flat."""
     staked_eth: Series[float] | None = column("eth", ge=-1e-6, le=UNITS_MAX)
     """ETH in staking tokens and collateral."""
     ltv_gap: Series[float] | None = column("fraction", ge=-INDEX_MAX, le=INDEX_MAX)

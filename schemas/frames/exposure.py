@@ -46,6 +46,12 @@ class ExposureFrame(StageFrame):
     """Coins held long."""
     net_delta_fraction: Series[float] | None = column("fraction", ge=0.0, le=INDEX_MAX)
     """Unhedged share of the long leg."""
+    collateral_value_usd: Series[float] | None = columns("collateral_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
+    """Value of the coins that margin perpetuals."""
+    margined_quantity: Series[float] | None = columns("margined_quantity", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """Delta of perpetuals, and USDT margin."""
+    margined_value_usd: Series[float] | None = columns("margined_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
+    """Margin and unrealised profit."""
     debt_quantity: Series[float] | None = columns("debt_quantity", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
     """Asset units owed; <= 0."""
     debt_value_usd: Series[float] | None = columns("debt_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)

@@ -1,5 +1,6 @@
 """The market stage. A fault is DATA-002."""
 
+import pandera.pandas as pa
 from pandera.typing import Series
 
 from schemas.frames.fields import (
@@ -13,6 +14,7 @@ from schemas.frames.fields import (
     columns,
     flag,
 )
+from schemas.signals import SIGNAL_CODES
 
 
 class MarketFrame(StageFrame):
@@ -102,6 +104,22 @@ class MarketFrame(StageFrame):
         "liquidity_index_before", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
     )
     """Supply index of the row before."""
+    candle_high: Series[float] | None = columns("candle_high", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
+    """High of the perpetual's candle that closes at the row."""
+    candle_low: Series[float] | None = columns("candle_low", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
+    """Low of the perpetual's candle that closes at the row."""
+    signal: Series[float] | None = pa.Field(isin=sorted(SIGNAL_CODES.values()), metadata={"unit": "signal"})
+    """Predicted direction: 1 long, -1 short, 0 neutral, 2 hold."""
+    confidence: Series[float] | None = column("fraction", ge=0.0, le=1.0)
+    """Confidence of the prediction."""
+    predicted_sd: Series[float] | None = column("fraction", ge=0.0, le=1.0)
+    """Predicted standard deviation of the price."""
+    perp_mark_before: Series[float] | None = columns("perp_mark_before", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
+    """Mark of the row before."""
+    perp_mark_step: Series[float] | None = columns("perp_mark_step", "usdt_per_base", ge=-PRICE_MAX, le=PRICE_MAX)
+    """Change of the mark."""
+    inverse_mark_fall: Series[float] | None = columns("inverse_mark_fall", "base_per_usdt", ge=-1e9, le=1e9)
+    """Fall of what one USDT buys."""
     variable_borrow_index_before: Series[float] | None = columns(
         "variable_borrow_index_before", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
     )

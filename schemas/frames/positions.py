@@ -2,7 +2,7 @@
 
 from pandera.typing import Series
 
-from schemas.frames.fields import PRICE_MAX, UNITS_MAX, USD_MAX, StageFrame, columns, flag
+from schemas.frames.fields import PRICE_MAX, UNITS_MAX, USD_MAX, StageFrame, column, columns, flag
 
 
 class PositionsFrame(StageFrame):
@@ -26,5 +26,13 @@ class PositionsFrame(StageFrame):
     """Scaled units owed."""
     lst_units: Series[float] | None = columns("lst_units", "lst", ge=-1e-6, le=UNITS_MAX)
     """Staking tokens held outside the pool."""
+    held_sd: Series[float] | None = column("fraction", ge=0.0, le=1e3)
+    """Deviation predicted at the last entry."""
+    stop_touched: Series[float] | None = columns("stop_touched", "flag", ge=0.0, le=1.0)
+    """1 where the closed candle touched the stop."""
+    target_touched: Series[float] | None = columns("target_touched", "flag", ge=0.0, le=1.0)
+    """1 where it touched the target and not the stop."""
+    level_touched: Series[float] | None = columns("level_touched", "flag", ge=0.0, le=1.0)
+    """1 where it touched either."""
     has_supplied: Series[float] | None = flag()
     """1 where anything is supplied."""

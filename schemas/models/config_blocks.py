@@ -81,6 +81,8 @@ class MlConfig(ConfigModel):
     """Notional over equity."""
     signal_granularity: Literal["5min"] = "5min"
     """Spacing of predictions."""
+    predictions_file: str | None = None
+    """File of predictions outside the data set; null reads the data set's own."""
     take_profit_sd: PositiveFloat
     """Risk limit: distance of the target from entry, in predicted standard deviations."""
     stop_loss_sd: PositiveFloat

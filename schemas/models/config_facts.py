@@ -59,8 +59,8 @@ MODE_FACTS: Final[Mapping[ModeName, ModeFacts]] = {
 
 def required_columns(mode: ModeSettings) -> tuple[DataColumn, ...]:
     """Return the market columns without which the mode cannot be valued or charged gas."""
-    columns = [DataColumn.ETH_PRICE, DataColumn.GAS_PRICE_GWEI]
     facts = MODE_FACTS[mode.mode]
+    columns = [] if facts.is_ml else [DataColumn.ETH_PRICE, DataColumn.GAS_PRICE_GWEI]
     if facts.traded_asset is not None:
         columns += [DataColumn.PERP_MARK, DataColumn.FUNDING_RATE, DataColumn.REFERENCE_PRICE]
     if mode.basis_trade_enabled or facts.is_hedged_staking:
@@ -72,7 +72,7 @@ def required_columns(mode: ModeSettings) -> tuple[DataColumn, ...]:
     if mode.staking_enabled:
         columns.append(DataColumn.LST_ORACLE_RATIO)
     if facts.is_ml:
-        columns.append(DataColumn.PREDICTION)
+        columns += [DataColumn.OHLCV, DataColumn.PREDICTION]
     return tuple(columns)
 
 

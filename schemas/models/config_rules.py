@@ -259,6 +259,8 @@ def _fill_rules(mode: ModeSettings) -> Iterator[RuleFault]:
         is_mean = rule == "mean_of_other_venues"
         if is_mean and column != DataColumn.FUNDING_RATE:
             yield RuleFault(key, "mean_of_other_venues fills funding_rate only; name a venue")
+        if column == DataColumn.PERP_MARK and rule.removesuffix("_spot") in mode.enabled_venues and rule != venue:
+            continue  # the spot candles of a venue stand in for its perpetual (ruling 26)
         if not is_mean and (rule not in mode.enabled_venues or rule == venue):
             yield RuleFault(key, f"{rule!r} is neither mean_of_other_venues nor another enabled venue")
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dataflow.app.backtest import BacktestRequest
 
 ExecutorChoice = Literal["plan", "hamilton"]
+PolicyChoice = Literal["backtest", "live"]
 ValidationChoice = Literal["chunk", "every-call"]
 
 Start = Annotated[str | None, typer.Option("--start", metavar="T", help="First row, ISO-8601, UTC assumed.")]
@@ -34,6 +35,13 @@ Executor = Annotated[ExecutorChoice, typer.Option("--executor", help="The flatte
 Window = Annotated[int | None, typer.Option("--window", min=1, help="Fixed rows a window; changes no result.")]
 Validate = Annotated[
     ValidationChoice, typer.Option("--validate", help="Check frames once a chunk, or every input of every node.")
+]
+Faults = Annotated[
+    str | None, typer.Option("--faults", metavar="NAME|FILE", help="Inject the faults of a plan of configs/faults.")
+]
+Policy = Annotated[
+    PolicyChoice | None,
+    typer.Option("--policy", help="Retries and tolerances of a backtest or of a live session; live with --faults."),
 ]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar, even on a terminal.")]
 
@@ -50,6 +58,8 @@ def backtest(
     executor: Executor = "plan",
     window: Window = None,
     validate: Validate = "chunk",
+    faults: Faults = None,
+    policy: Policy = None,
     logs: LogsDir = LOGS,
     results: ResultsDir = RESULTS,
     no_progress: NoProgress = False,
@@ -73,6 +83,8 @@ def backtest(
         executor=executor,
         window=window,
         validation=validate,
+        faults=faults,
+        policy=policy,
         logs=logs,
         results=results,
     )

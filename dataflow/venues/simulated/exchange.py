@@ -7,7 +7,7 @@ from schemas.errors import ErrorCode, JsonScalar
 from schemas.instruments import cex_key, perp_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
-from schemas.operations import OperationType
+from schemas.operations import OperationType, OrderType
 from schemas.units import BPS
 
 
@@ -18,30 +18,47 @@ class SimulatedExchange:
         self._venue, self._world = venue, world
 
     def execute(self, order: Order) -> ExecutionHandshake:
-        """Fill a spot or perpetual order at the snapshot's price with slippage."""
+        """Fill a spot or perpetual order at the snapshot's price with slippage, or on the terms arranged for it.
+
+        The bucket of the slippage is that of the order, however little of it is filled: a partial fill costs its share.
+        """
         assert order.pair is not None
         base = order.pair.removesuffix("USDT")
         is_spot = order.operation is OperationType.SPOT_TRADE
         product: Product = "spot" if is_spot else "perp"
-        mid = self._world.snapshot.value_of("spot_price" if is_spot else "perp_mark", self._venue)
-        slippage = self._world.costs.slippage(product, self._venue, order.pair, order.amount * mid)
-        price = mid * (1.0 + order.direction * slippage)
+        mid, slippage = self._quote(order, product)
+        terms = self._world.terms_of(order)
+        price = mid * (1.0 + order.direction * slippage) * (1.0 + terms.price_shift)
+        amount, signed = order.amount * terms.share, order.signed_amount * terms.share
         if is_spot:
             deltas: Deltas = (
-                (cex_key(self._venue, base), order.signed_amount),
-                (cex_key(self._venue, "USDT"), -order.signed_amount * price),
+                (cex_key(self._venue, base), signed),
+                (cex_key(self._venue, "USDT"), -signed * price),
             )
             if missing := self._world.shortfall(deltas):
                 return self._world.refused(order, ErrorCode.EXEC_ORDER_FAILED, missing)
         else:
-            deltas = ((perp_key(self._venue, base), order.signed_amount),)
-        value = order.amount * price
+            deltas = ((perp_key(self._venue, base), signed),)
+            opens = self._world.books.units[perp_key(self._venue, base)] * signed >= 0.0
+            if opens and (call := self._world.margin_call(self._venue, deltas, price)):
+                return self._world.refused(order, ErrorCode.EXEC_ORDER_FAILED, call)
+        value = amount * price
         details: dict[str, JsonScalar] = {
+            "executed_amount": amount,
             "executed_price": price,
             "mid_price": mid,
             "executed_value": value,
             "slippage_bps": slippage / BPS,
         }
-        return self._world.confirmed(
-            order, deltas, details, (value * self._world.costs.fee(product, self._venue), "USDT")
-        )
+        fee, snapshot = value * self._world.costs.fee(product, self._venue), self._world.snapshot
+        if is_spot:
+            return self._world.confirmed(order, deltas, details, (fee, "USDT"))
+        return self._world.confirmed(order, deltas, details, (snapshot.margin_units(fee, mid), snapshot.margin_token))
+
+    def _quote(self, order: Order, product: Product) -> tuple[float, float]:
+        """Mid price and slippage: a triggered order fills at its own price, any other at the snapshot's."""
+        if order.order_type is OrderType.LIMIT and order.price is not None:
+            return order.price, 0.0
+        assert order.pair is not None
+        mid = self._world.snapshot.value_of("spot_price" if product == "spot" else "perp_mark", self._venue)
+        return mid, self._world.costs.slippage(product, self._venue, order.pair, order.amount * mid)

@@ -28,6 +28,8 @@ class SimulatedWallet:
         received = "ETH" if order.target_token == "WETH" and not to_wallet else order.target_token
         target = wallet_key(received) if to_wallet else cex_key(order.target_venue, received)
         deltas: Deltas = (*source, (target, order.amount))
+        if not from_wallet and (call := world.margin_call(order.source_venue, source)):
+            return world.refused(order, ErrorCode.EXEC_ORDER_FAILED, call)
         if from_wallet or to_wallet:
             return world.on_chain(order, "transfer", deltas, {})
         if missing := world.shortfall(deltas):

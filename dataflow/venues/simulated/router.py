@@ -30,11 +30,18 @@ _ON_CHAIN: Final[Mapping[str, Callable[[SimulatedWorld], Venue]]] = {
 
 
 class SimulatedPort:
-    """The simulated venues of a run."""
+    """The simulated venues of a run.
 
-    def __init__(self, world: SimulatedWorld, venues: Sequence[str]) -> None:
+    wrap: puts something between the router and the interface of one venue, for a refusal in the middle of a group.
+    """
+
+    def __init__(
+        self, world: SimulatedWorld, venues: Sequence[str], wrap: Callable[[Venue], Venue] | None = None
+    ) -> None:
         interfaces: dict[str, Venue] = {v: SimulatedExchange(v, world) for v in venues if v in CEX_VENUES}
         interfaces |= {venue: _ON_CHAIN[venue](world) for venue in venues if venue in _ON_CHAIN}
+        if wrap is not None:
+            interfaces = {venue: wrap(interface) for venue, interface in interfaces.items()}
         self._world, self._router = world, Router(interfaces, SIMULATED)
 
     def execute(self, order: Order) -> ExecutionHandshake:

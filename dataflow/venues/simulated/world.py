@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from dataflow.maths.costs import CostModel
 from dataflow.maths.deltas import Deltas, snapped, wallet_debit
 from dataflow.maths.perps import average_entry, realised_pnl
 from schemas.errors import ErrorCode, JsonScalar
 from schemas.holdings import Holdings
-from schemas.instruments import PositionKey, PositionType, cex_key, wallet_key
+from schemas.instruments import PositionKey, PositionType, cex_key, perp_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import ExecutionStatus
@@ -24,12 +25,30 @@ Fee = tuple[float, str]
 NO_FEE: Fee = (0.0, "USDT")
 
 
+@dataclass(frozen=True, slots=True)
+class FillTerms:
+    """How a venue departs from its quote for one order.
+
+    share: of the amount that is filled, above 0, at most 1; trades only. price_shift: distance of the executed price
+    from the quoted one as a fraction of it, > 0 is higher; trades only. reverts: why the transaction reverts.
+    """
+
+    share: float = 1.0
+    price_shift: float = 0.0
+    reverts: str | None = None
+
+
+_AS_QUOTED: Final = FillTerms()
+
+
 @dataclass
 class SimulatedWorld:
     """Market and balances of every simulated venue.
 
     books: the venues' own balances; they begin a decision as a copy of the engine's and then go their own way, fill by
-    fill. reserve_thresholds: underlying token to liquidation threshold, for the health of a loan.
+    fill. reserve_thresholds: underlying token to liquidation threshold, for the health of a loan. collateral_factor:
+    exchange to the share of its coins' value that backs perpetuals. margin_min: margin ratio below which an exchange
+    lets nothing out. terms: operation id to how its fill departs from the quote; none by default.
     """
 
     costs: CostModel
@@ -37,12 +56,20 @@ class SimulatedWorld:
     snapshot: MarketSnapshot
     books: Holdings
     reserve_thresholds: Mapping[str, float] = field(default_factory=dict)
+    collateral_factor: Mapping[str, float] = field(default_factory=dict)
+    margin_min: float = 0.0
     answers: dict[str, ExecutionHandshake] = field(default_factory=dict)
+    terms: dict[str, FillTerms] = field(default_factory=dict)
 
     def place(self, snapshot: MarketSnapshot, books: Holdings) -> None:
         """Move the venues to another instant, with the engine's balances as theirs."""
         self.snapshot, self.books = snapshot, books
         self.answers.clear()
+        self.terms.clear()
+
+    def terms_of(self, order: Order) -> FillTerms:
+        """How an order is filled: as quoted, unless something else was arranged."""
+        return self.terms.get(order.operation_id, _AS_QUOTED)
 
     @property
     def instant(self) -> datetime:
@@ -52,7 +79,9 @@ class SimulatedWorld:
     def confirmed(
         self, order: Order, deltas: Deltas, details: Mapping[str, JsonScalar], fee: Fee = NO_FEE
     ) -> ExecutionHandshake:
-        """A full fill at the snapshot's instant, booked at the venue."""
+        """A fill at the snapshot's instant, booked at the venue; of the whole amount unless the details say less."""
+        if (reason := self.terms_of(order).reverts) is not None:
+            return self.refused(order, ErrorCode.EXEC_ORDER_FAILED, reason)
         handshake = ExecutionHandshake(
             operation_id=order.operation_id,
             status=ExecutionStatus.CONFIRMED,
@@ -78,7 +107,10 @@ class SimulatedWorld:
                 after = after.entered(key, average_entry(units, entry, change, price))
                 realised = realised_pnl(units, entry, change, price)
                 if realised != 0.0:
-                    after = after.applied([(cex_key(order.venue, "USDT"), realised)])
+                    mid = handshake.execution_details.get("mid_price", price)
+                    assert isinstance(mid, float)
+                    gained = self.snapshot.margin_units(realised, mid)
+                    after = after.applied([(cex_key(order.venue, self.snapshot.margin_token), gained)])
         if handshake.fee_amount > 0.0:
             after = after.applied(snapped(self._fee_deltas(order, handshake, after), after.units))
         self.books = after
@@ -111,6 +143,31 @@ class SimulatedWorld:
             if change < 0.0 and held + change < -_ROUNDING * abs(change):
                 return f"Insufficient balance: {key} holds {held!r}, needs {-change!r}"
         return None
+
+    def margin_call(self, venue: str, deltas: Deltas, price: float | None = None) -> str | None:
+        """Why an exchange refuses changes: its perpetuals would stand without margin after them; None if it takes them.
+
+        price: at which a change of the perpetual is done, USDT per base.
+        Source: the margin ratio of [domain] ruling 17 against the level of liquidation.
+        """
+        base = self.snapshot.base_asset
+        if self.allow_negative_balances or base is None:
+            return None
+        key, after = perp_key(venue, base), self.books.applied(deltas)
+        units = after.units.get(key, 0.0)
+        if units == 0.0:
+            return None
+        held, entry = self.books.units[key], self.books.entry_price[key]
+        mark = self.snapshot.value_of("perp_mark", venue)
+        coins = after.units.get(cex_key(venue, base), 0.0)
+        coins_usd = coins * self.snapshot.value_of("spot_price", venue) if coins else 0.0
+        usdt = after.units.get(cex_key(venue, "USDT"), 0.0)
+        profit = held * (mark - entry) + (0.0 if price is None else (units - held) * (mark - price))
+        backing = self.collateral_factor.get(venue, 0.0) * coins_usd + usdt + profit
+        ratio = backing / (abs(units) * mark)
+        if ratio >= self.margin_min:
+            return None
+        return f"Insufficient margin: {venue} would be left with a margin ratio of {ratio!r}, below {self.margin_min!r}"
 
     def gas(self, order: Order, item: str, deltas: Deltas) -> Fee | None:
         """Gas fee and its currency, paid from the wallet after the changes; None where the wallet cannot pay it.
