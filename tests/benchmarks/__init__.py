@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against hand-written references measured in the same process; ``make bench`` prints them."""

@@ -1,0 +1,318 @@
+"""The measurements, one function a section of the report; each asserts equal results before it takes a time."""
+
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+
+from dataflow.engine.backtest import Backtest
+from dataflow.engine.event_fields import exposure_columns, position_columns
+from dataflow.engine.statistics import RunStatistics
+from dataflow.engine.validation import validate_stage
+from dataflow.market.market import Market
+from dataflow.records.bulk_lines import BulkEncoder, FieldValue
+from dataflow.records.event_csv import export_events
+from dataflow.records.parquet_stages import StageFile
+from schemas.models.events import DomainEvent, ExposureSnapshot, PositionSnapshot
+from schemas.units import SECONDS_PER_HOUR, Column
+from tests.benchmarks.float_loop import FloatLoop
+from tests.benchmarks.hand_book import Settings
+from tests.benchmarks.markets import Turnover, basis_market
+from tests.benchmarks.numpy_loop import numpy_loop
+from tests.benchmarks.runs import (
+    CAPITAL,
+    CORRELATION_ID,
+    PID,
+    Collected,
+    assert_floats_agree,
+    assert_numpy_agrees,
+    basis_backtest,
+    run_engine,
+)
+from tests.benchmarks.timing import Measure, interleaved, median_seconds, timed
+
+YEAR_OF_HOURS: Final = 8_760
+YEAR_OF_MINUTES: Final = 525_600
+SECONDS_PER_MINUTE: Final = 60
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_BARE_IMPORTS: Final = "import pandas, hamilton.driver, pandera.pandas"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the report: what, its ratio and target (None where it has none), and what is said beside."""
+
+    what: str
+    ratio: float | None
+    target: float | None
+    note: str
+
+
+def _thousands(rows: int, seconds: float) -> str:
+    return f"{rows / seconds / 1e3:,.0f}k rows/s"
+
+
+def _engine_seconds(backtest: Backtest, market: Market) -> float:
+    """Engine alone: no validation, no event, no file."""
+    return run_engine(backtest, market).engine_seconds
+
+
+# -- plan against NumPy
+
+
+def plan_against_numpy() -> Iterator[Line]:
+    """The plan executor's engine against the hand-written NumPy loop, on hours and on minutes."""
+    cases: tuple[tuple[str, int, int, Turnover, int], ...] = (
+        ("year of hours", YEAR_OF_HOURS, SECONDS_PER_HOUR, "rebalances", 9),
+        ("year of hours", YEAR_OF_HOURS, SECONDS_PER_HOUR, "round_trips", 5),
+        ("year of minutes", YEAR_OF_MINUTES, SECONDS_PER_MINUTE, "rebalances", 5),
+        ("year of minutes", YEAR_OF_MINUTES, SECONDS_PER_MINUTE, "round_trips", 3),
+    )
+    for name, rows, step, turnover, turns in cases:
+        backtest, market = basis_backtest(), basis_market(rows, step, turnover)
+        settings = Settings.of(backtest)
+        found = assert_numpy_agrees(backtest, market)
+        pairs = interleaved(
+            partial(_engine_seconds, backtest, market), timed(partial(numpy_loop, market, settings, CAPITAL)), turns
+        )
+        ours, by_hand = pairs.seconds
+        yield Line(
+            f"{name}, {found.decisions} decisions, {found.orders} orders",
+            pairs.ratio,
+            4.0 if turnover == "rebalances" else None,
+            f"plan {1e3 * ours:.1f} ms ({_thousands(rows, ours)}), NumPy {1e3 * by_hand:.1f} ms "
+            f"({_thousands(rows, by_hand)}); {found.columns} columns equal to the bit",
+        )
+
+
+# -- engine and event log against floats
+
+
+def records_against_floats() -> Iterator[Line]:
+    """Engine, validation, event log and component logs against the plain-Python loop, on hours."""
+    turnovers: tuple[Turnover, ...] = ("rebalances", "round_trips")
+    for turnover in turnovers:
+        backtest, market = basis_backtest(), basis_market(YEAR_OF_HOURS, SECONDS_PER_HOUR, turnover)
+        settings = Settings.of(backtest)
+        found = assert_floats_agree(backtest, market)
+        pairs = interleaved(
+            _with_records(backtest, market),
+            partial(_float_seconds, market, settings),
+            turns=5,
+        )
+        ours, by_hand = pairs.seconds
+        yield Line(
+            f"year of hours, {found.decisions} decisions, {found.orders} orders",
+            pairs.ratio,
+            25.0,
+            f"engine with all logs {1e3 * ours:.0f} ms, floats {1e3 * by_hand:.0f} ms",
+        )
+
+
+def _with_records(backtest: Backtest, market: Market) -> Measure:
+    def measure() -> float:
+        with tempfile.TemporaryDirectory() as logs:
+            return timed(lambda: run_engine(backtest, market, logs=Path(logs)))()
+
+    return measure
+
+
+def _float_seconds(market: Market, settings: Settings) -> float:
+    loop = FloatLoop(market, settings, CAPITAL)
+    return timed(loop.run)()
+
+
+# -- where the time goes
+
+
+def parts_of_a_run() -> Iterator[Line]:
+    """Each part of a year of hours by itself."""
+    backtest, market = basis_backtest(), basis_market(YEAR_OF_HOURS, SECONDS_PER_HOUR, "rebalances")
+    collected = Collected()
+    run_engine(backtest, market, collected=collected)
+    columns = collected.columns()
+    engine = median_seconds(lambda: _engine_seconds(backtest, market))
+    yield _part("graph of the mode", median_seconds(basis_backtest, 3))
+    yield _part("engine", engine)
+    yield _part("validation of every stage", median_seconds(lambda: _validate(backtest, market, columns)))
+    with tempfile.TemporaryDirectory() as directory:
+        logs, out = Path(directory) / "logs", Path(directory) / "out"
+        out.mkdir()
+        with_logs = run_engine(backtest, market, logs=logs)
+        silent = run_engine(backtest, market)
+        yield _part("event and component logs", with_logs.records_seconds - silent.records_seconds)
+        yield _part("Parquet", median_seconds(lambda: _write_parquet(backtest, market, columns, out), 3))
+        yield _part("CSV of the twelve event types", median_seconds(lambda: export_events(logs, out), 1))
+    yield _part("summary", median_seconds(lambda: _summarise(market, columns)))
+
+
+def _part(what: str, seconds: float) -> Line:
+    return Line(what, None, None, f"{1e3 * seconds:.1f} ms")
+
+
+def _validate(backtest: Backtest, market: Market, columns: Mapping[str, Column]) -> None:
+    axes = backtest.column_axes()
+    for stage, chosen in backtest.stages_of(columns).items():
+        validate_stage(stage, chosen, axes, market.instants)
+
+
+def _write_parquet(backtest: Backtest, market: Market, columns: Mapping[str, Column], out: Path) -> None:
+    for stage, chosen in backtest.stages_of(columns).items():
+        file = StageFile(out / f"{stage}.parquet", {})
+        file.add(market.instants, chosen, backtest.column_axes())
+        file.close()
+
+
+def _summarise(market: Market, columns: Mapping[str, Column]) -> None:
+    statistics = RunStatistics()
+    statistics.add(market.instants, columns)
+    statistics.returns(CAPITAL)
+    statistics.extremes()
+
+
+# -- ten years
+
+
+def ten_years_against_one() -> Iterator[Line]:
+    """Engine time and memory of ten years of hours against one year."""
+    backtest = basis_backtest()
+    one, ten = (basis_market(years * YEAR_OF_HOURS, SECONDS_PER_HOUR, "rebalances") for years in (1, 10))
+    pairs = interleaved(partial(_engine_seconds, backtest, ten), partial(_engine_seconds, backtest, one), turns=3)
+    long, short = pairs.seconds
+    yield Line("engine time, ten years of hours", pairs.ratio, 11.0, f"{long:.2f} s against {short:.2f} s")
+    with_logs = interleaved(_with_records(backtest, ten), _with_records(backtest, one), turns=1)
+    long, short = with_logs.seconds
+    yield Line("the same with all logs", with_logs.ratio, 11.0, f"{long:.2f} s against {short:.2f} s")
+    of_ten, of_one = _peak_megabytes(backtest, ten), _peak_megabytes(backtest, one)
+    yield Line(
+        "peak memory of the run", of_ten / of_one, None, f"{of_ten:.0f} MB against {of_one:.0f} MB, market apart"
+    )
+
+
+def _peak_megabytes(backtest: Backtest, market: Market) -> float:
+    """Most memory that a run with logs held at once beyond its market, MB."""
+    with tempfile.TemporaryDirectory() as logs:
+        gc.collect()
+        tracemalloc.start()
+        run_engine(backtest, market, logs=Path(logs))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return peak / 1e6
+
+
+# -- the command line
+
+
+def command_line() -> Iterator[Line]:
+    """The whole process of ``basis backtest`` against the bare imports of pandas, Hamilton and Pandera."""
+    basis = Path(sys.executable).with_name("basis")
+    if find_spec("dataflow.app.cli") is None or not basis.is_file():
+        yield Line("basis backtest", None, 3.0, "skipped: the command line is not installed")
+        return
+    for data in (_ROOT.parent / "shared" / "data", "synthetic"):
+        if isinstance(data, Path) and not data.is_dir():
+            yield Line(f"basis backtest --data {data.name}", None, 3.0, f"skipped: no data set at {data}")
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            pairs = interleaved(
+                timed(partial(_process, _command(basis, str(data), Path(directory)))),
+                timed(partial(_process, [sys.executable, "-c", _BARE_IMPORTS])),
+                turns=5,
+            )
+        ours, imports = pairs.seconds
+        name = data.name if isinstance(data, Path) else data
+        yield Line(f"basis backtest --data {name}", pairs.ratio, 3.0, f"{ours:.2f} s, bare imports {imports:.2f} s")
+
+
+def _command(basis: Path, data: str, directory: Path) -> list[str]:
+    """A year of hours, everything written."""
+    window = [] if data == "synthetic" else ["--start", "2024-05-12T00:00Z", "--end", "2025-03-31T00:00Z"]
+    where = ["--logs", str(directory / "logs"), "--results", str(directory / "results")]
+    return [str(basis), "backtest", "btc_basis", "--data", data, *window, *where, "--no-progress", "--json"]
+
+
+def _process(command: list[str]) -> None:
+    environment = {**os.environ, "HAMILTON_AUTOLOAD_EXTENSIONS": "0"}
+    subprocess.run(command, check=True, capture_output=True, cwd=_ROOT, env=environment)
+
+
+# -- records
+
+
+def records_by_line() -> Iterator[Line]:
+    """Bulk lines against orjson of the same dictionaries, prepared beforehand; and what an operation costs."""
+    backtest, market = basis_backtest(), basis_market(YEAR_OF_HOURS, SECONDS_PER_HOUR, "rebalances")
+    collected = Collected()
+    run_engine(backtest, market, collected=collected)
+    columns = collected.columns()
+    for event_class, fields in _bulk_fields(backtest, columns).items():
+        write = partial(_bulk_lines, event_class, market, fields)
+        lines = write()
+        prepared = [orjson.loads(line) for line in lines]
+        assert _orjson_lines(prepared) == lines
+        pairs = interleaved(timed(write), timed(partial(_orjson_lines, prepared)), turns=9)
+        ours, by_hand = (1e6 * seconds / len(lines) for seconds in pairs.seconds)
+        yield Line(
+            f"{event_class.__name__} in bulk", pairs.ratio, None, f"{ours:.2f} us a line, orjson {by_hand:.2f} us"
+        )
+    yield _operation_line(backtest, market)
+
+
+def _bulk_fields(
+    backtest: Backtest, columns: Mapping[str, Column]
+) -> dict[type[DomainEvent], Mapping[str, FieldValue]]:
+    return {
+        PositionSnapshot: {
+            "positions": position_columns(columns, backtest.parameters.groups),
+            "total_value_usd": columns["equity_usd"],
+            "position_type": "simulated",
+            "trigger_source": "position_refresh",
+        },
+        ExposureSnapshot: {
+            "net_delta_usd": columns["net_delta_usd"],
+            "asset_exposures": exposure_columns(columns, backtest.parameters.axes["assets"]),
+            "total_value_usd": columns["equity_usd"],
+            "share_class_value": columns["equity_share_class"],
+        },
+    }
+
+
+def _bulk_lines(event_class: type[DomainEvent], market: Market, fields: Mapping[str, FieldValue]) -> list[bytes]:
+    return BulkEncoder(CORRELATION_ID, PID).lines(
+        event_class,
+        order=np.arange(len(market.instants)),
+        timestamps=market.instants,
+        real_utc_time="2024-01-01T00:00:00.000000",
+        fields=fields,
+    )
+
+
+def _orjson_lines(prepared: list[dict[str, object]]) -> list[bytes]:
+    return [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in prepared]
+
+
+def _operation_line(backtest: Backtest, market: Market) -> Line:
+    """Microseconds an operation, from the difference of two runs that differ in orders, not in decisions."""
+    busy = basis_market(len(market.instants), SECONDS_PER_HOUR, "round_trips")
+    orders = [run_engine(backtest, each).counts.orders for each in (busy, market)]
+    extra = orders[0] - orders[1]
+
+    def cost(measure: Callable[[Market], float]) -> float:
+        pairs = interleaved(partial(measure, busy), partial(measure, market), turns=5)
+        return 1e6 * (pairs.seconds[0] - pairs.seconds[1]) / extra
+
+    engine = cost(lambda each: _engine_seconds(backtest, each))
+    logged = cost(lambda each: _with_records(backtest, each)())
+    return Line("one operation", None, None, f"{engine:.0f} us in the engine, {logged:.0f} us with all its events")

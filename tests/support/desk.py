@@ -1,0 +1,239 @@
+"""A desk: the tight loop of the engine with simulated venues behind it, at one instant, for orders given by hand.
+
+Everything is the engine's own but two things: the market is one snapshot, and the valuation of the books is the sum of
+units times the prices given, since no mode's graph values them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.engine.journal import Journal, JournalContext
+from dataflow.engine.state import PositionGroups
+from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
+from dataflow.maths.costs import CostModel
+from dataflow.records.event_log import DomainEventLogger
+from dataflow.venues.simulated.router import SimulatedPort
+from dataflow.venues.simulated.world import SimulatedWorld
+from schemas.decisions import DecisionRule
+from schemas.holdings import Holdings
+from schemas.instruments import VENUES
+from schemas.intents import OrderIntent
+from schemas.models.handshake import ExecutionHandshake
+from schemas.models.orders import Order
+from schemas.operations import DecisionType, StrategyIntent
+from schemas.port import OrderPort
+from schemas.snapshot import MarketSnapshot
+from schemas.units import NOT_APPLICABLE, Column
+from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
+
+TIMESTAMP = "2024-05-12T00:00:00"
+RULE = DecisionRule(1, "by_hand", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+SEED = 7
+
+BACKTEST = ExecutionPolicy(0, 0.0, 30.0, 10.0, 1e-9, 0.0)
+LIVE = ExecutionPolicy(3, 0.1, 30.0, 10.0, 0.01, 1e-9)
+
+SNAPSHOT = MarketSnapshot(
+    timestamp=TIMESTAMP,
+    eth_price=3_000.0,
+    gas_unit_usd=3e-5,
+    base_asset="BTC",
+    spot_price={"binance": 60_000.0, "okx": 60_010.0},
+    perp_mark={"binance": 60_030.0, "okx": 60_020.0},
+    liquidity_index={"USDT": 1.066714, "weETH": 1.0002},
+    variable_borrow_index={"WETH": 1.05},
+    lst_oracle_ratio={"weETH": 1.03816},
+    lst_market_ratio={"weETH": 1.036},
+)
+
+COSTS = CostModel(
+    taker_fee={
+        ("spot", "binance"): 0.001,
+        ("spot", "okx"): 0.001,
+        ("perp", "binance"): 0.0005,
+        ("perp", "okx"): 0.0005,
+    },
+    slippage_bps={
+        ("spot", "binance", "BTCUSDT"): (5.0, 7.0, 13.0),
+        ("spot", "okx", "BTCUSDT"): (5.0, 7.0, 13.0),
+        ("perp", "binance", "BTCUSDT"): (3.0, 4.0, 8.0),
+        ("perp", "okx", "BTCUSDT"): (3.0, 4.0, 8.0),
+        ("swap", "uniswap", "weETHWETH"): (20.0, 24.0, 35.0),
+    },
+    gas_units={"supply": 250_000.0, "withdraw": 220_000.0, "transfer": 100_000.0, "atomic_entry": 1_250_000.0},
+    gas_charged=True,
+)
+
+USD_PER_UNIT: Mapping[str, float] = {"USDT": 1.0, "BTC": 60_000.0, "ETH": 3_000.0, "WETH": 3_000.0, "weETH": 3_114.48}
+"""Rough prices of what the desk holds, for values in events."""
+
+
+@dataclass(frozen=True)
+class RoughValuation:
+    """Values books at rough prices; risk is that of a book without debt or perpetuals."""
+
+    prices: Mapping[str, float]
+
+    def equity_usd(self, holdings: Holdings) -> float:
+        """Sum of units times prices, perpetuals aside."""
+        return sum(units * self.prices[key] for key, units in holdings.units.items() if ":PerpPosition:" not in key)
+
+    def columns(self, holdings: Holdings) -> dict[str, Column]:
+        """One row of what the exposure and risk events show."""
+        equity = np.array([self.equity_usd(holdings)])
+        zero, none = np.zeros(1), np.full(1, NOT_APPLICABLE)
+        return {
+            "net_delta_usd": zero,
+            "equity_usd": equity,
+            "equity_share_class": equity,
+            "asset_quantity": equity[:, None],
+            "asset_value_usd": equity[:, None],
+            "asset_share": np.ones((1, 1)),
+            "health_factor": none,
+            "ltv": zero,
+            "liquidation_threshold": none,
+            "margin_usage": zero,
+            "risk_score": zero,
+            "risk_level": zero,
+            "risk_warning": zero,
+            "breach_detected": zero,
+        }
+
+
+PortWrapper = Callable[[OrderPort, SimulatedWorld], OrderPort]
+
+
+@dataclass
+class Desk:
+    """Holdings, simulated venues and a tight loop over them."""
+
+    log_dir: Path
+    units: Mapping[str, float]
+    entry_price: Mapping[str, float] = field(default_factory=dict)
+    costs: CostModel = COSTS
+    policy: ExecutionPolicy = BACKTEST
+    wrap: PortWrapper | None = None
+    venues: Sequence[str] = tuple(VENUES)
+
+    def __post_init__(self) -> None:
+        perps = [key for key in self.units if ":PerpPosition:" in key]
+        entries = {key: self.entry_price.get(key, 0.0) for key in perps}
+        self.holdings = Holdings(dict(self.units), entries)
+        self.clock = SimulatedClock()
+        self.world = SimulatedWorld(self.costs, False, SNAPSHOT, self.holdings, {"USDT": 0.78, "weETH": 0.8})
+        port: OrderPort = SimulatedPort(self.world, self.venues)
+        reached = port if self.wrap is None else self.wrap(port, self.world)
+        self.delivery = Delivery(reached, self.policy, self.clock, instant=lambda: self.world.instant, simulated=True)
+        self.operations = 0
+
+    @property
+    def prices(self) -> dict[str, float]:
+        """USD a unit of each key held."""
+        return {key: _price(key) for key in self.units}
+
+    def process(self, intents: Sequence[OrderIntent]) -> Outcome:
+        """Execute the orders of one decision; what happened is on disk afterwards, even where the run must stop."""
+        with DomainEventLogger(self.log_dir, CORRELATION_ID, PID) as log:
+            journal = Journal(log, _context(log))
+            try:
+                return self._process(intents, journal)
+            finally:
+                for event in journal.pending:
+                    log.log(event)
+
+    def _process(self, intents: Sequence[OrderIntent], journal: Journal) -> Outcome:
+        backtest = prepared("btc_basis")
+        loop = TightLoop(
+            backtest.executor,
+            journal,
+            self.delivery,
+            self.world,
+            self.policy,
+            seed=SEED,
+            collateral_factor={"binance": 0.95, "okx": 0.95},
+            allow_negative_balances=False,
+        )
+        known = {
+            **backtest.parameters.inputs,
+            "costs": self.costs,
+            "venue_port": self.delivery,
+            "orders": list(intents),
+        }
+        decision = Decision(TIMESTAMP, RULE, list(intents), SNAPSHOT, self.prices, known)
+        outcome = loop.process_orders(
+            decision, self.holdings, first_operation=self.operations, value=RoughValuation(self.prices)
+        )
+        self.holdings = outcome.holdings
+        self.operations += outcome.attempted
+        return outcome
+
+    def events(self, name: str) -> list[Event]:
+        """Parsed lines of one event file."""
+        return parsed(self.log_dir, name)
+
+    def told(self) -> list[str]:
+        """Names of the event files in the order in which their events happened."""
+        numbered = [
+            (int(str(event["order"])), name) for name in read_lines(self.log_dir) for event in self.events(name)
+        ]
+        return [name for _, name in sorted(numbered)]
+
+
+@dataclass
+class Through:
+    """A port that passes everything on; a faulty venue overrides what it does differently."""
+
+    port: OrderPort
+    world: SimulatedWorld
+
+    def execute(self, order: Order) -> ExecutionHandshake:
+        """Pass an order on."""
+        return self.port.execute(order)
+
+    def execute_group(self, orders: Sequence[Order]) -> tuple[ExecutionHandshake, ...]:
+        """Pass a group on."""
+        return self.port.execute_group(orders)
+
+    def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
+        """Pass a look-up on."""
+        return self.port.find(operation_id, venue)
+
+    def balances(self) -> Mapping[str, float] | None:
+        """Pass the balances on."""
+        return self.port.balances()
+
+
+def parsed(log_dir: Path, name: str) -> list[Event]:
+    """Parsed lines of one event file of a log."""
+    return [orjson.loads(line) for line in read_lines(log_dir)[name]]
+
+
+def _price(key: str) -> float:
+    _, kind, token = key.split(":")
+    if kind == "PerpPosition":
+        return USD_PER_UNIT[token.removesuffix("-PERP")]
+    if kind == "aToken":
+        underlying = token.removeprefix("a")
+        return USD_PER_UNIT[underlying] * SNAPSHOT.liquidity_index[underlying]
+    if kind == "debtToken":
+        underlying = token.removeprefix("debt")
+        return USD_PER_UNIT[underlying] * SNAPSHOT.variable_borrow_index[underlying]
+    return USD_PER_UNIT[token]
+
+
+def _context(log: DomainEventLogger) -> JournalContext:
+    return JournalContext(
+        correlation_id=CORRELATION_ID,
+        pid=PID,
+        mode="btc_basis",
+        run_start=TIMESTAMP,
+        groups=PositionGroups({}),
+        assets=("USDT",),
+        attribution_types=(),
+        wall_clock=log.real_utc_time,
+    )

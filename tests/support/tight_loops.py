@@ -1,0 +1,149 @@
+"""A tight loop on simulated venues without a run around it: any holdings, any orders, at one instant."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+
+from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.engine.event_fields import Columns
+from dataflow.engine.journal import Journal, JournalContext
+from dataflow.engine.state import PositionGroups
+from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
+from dataflow.maths.costs import CostModel
+from dataflow.records.event_log import DomainEventLogger
+from dataflow.venues.port import Venue
+from dataflow.venues.simulated.router import SimulatedPort
+from dataflow.venues.simulated.world import SimulatedWorld
+from schemas.decisions import DecisionRule
+from schemas.errors import PlatformError
+from schemas.holdings import Holdings
+from schemas.intents import OrderIntent
+from schemas.models.config_blocks import ExecutionManagerConfig
+from schemas.operations import DecisionType, StrategyIntent
+from schemas.port import OrderPort
+from schemas.snapshot import MarketSnapshot
+from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
+
+TIMESTAMP: Final = "2024-05-12T00:00:00"
+RULE: Final = DecisionRule(1, "test", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+ONE = np.ones(1)
+
+_EXPOSURE: Final = {
+    "asset_quantity": np.zeros((1, 1)),
+    "asset_value_usd": np.zeros((1, 1)),
+    "asset_share": np.zeros((1, 1)),
+    **dict.fromkeys(("net_delta_usd", "equity_usd", "equity_share_class", "ltv", "margin_usage"), 0.0 * ONE),
+    **dict.fromkeys(("risk_score", "risk_level", "breach_detected", "risk_warning"), 0.0 * ONE),
+    "health_factor": 999.0 * ONE,
+    "liquidation_threshold": 0.95 * ONE,
+}
+"""Exposure and risk of a book that nobody values: what these tests are about is units, not values."""
+
+
+class Unvalued:
+    """A valuation that gives every book the same value, and remembers the books it was shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[Holdings] = []
+
+    def equity_usd(self, holdings: Holdings) -> float:
+        """Nothing."""
+        return 0.0
+
+    def columns(self, holdings: Holdings) -> Columns:
+        """Nothing, for exposure and risk."""
+        self.shown.append(holdings)
+        return _EXPOSURE
+
+
+@dataclass
+class Bench:
+    """A tight loop, its simulated world, and the events it wrote.
+
+    wrap: put between the engine and its venues. wrap_venue: put between the router and each venue.
+    """
+
+    log_dir: Path
+    snapshot: MarketSnapshot
+    holdings: Holdings
+    venues: Sequence[str]
+    costs: CostModel = field(default_factory=CostModel.free)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    wrap: Callable[[OrderPort], OrderPort] | None = None
+    wrap_venue: Callable[[Venue, SimulatedWorld], Venue] | None = None
+    allow_negative_balances: bool = False
+
+    def __post_init__(self) -> None:
+        self.world = SimulatedWorld(
+            self.costs, self.allow_negative_balances, self.snapshot, self.holdings, dict(self.thresholds)
+        )
+        wrap_venue, clock = self.wrap_venue, SimulatedClock()
+        port: OrderPort = SimulatedPort(
+            self.world, self.venues, None if wrap_venue is None else lambda venue: wrap_venue(venue, self.world)
+        )
+        policy = ExecutionPolicy.backtest(ExecutionManagerConfig())
+        self.delivery = Delivery(
+            port if self.wrap is None else self.wrap(port),
+            policy,
+            clock,
+            instant=lambda: self.world.instant,
+            simulated=True,
+        )
+        self.valuation, self._policy = Unvalued(), policy
+        self.error: PlatformError | None = None
+
+    def process(self, orders: Sequence[OrderIntent], *, first_operation: int = 0) -> Outcome | None:
+        """Execute one decision; None where it stopped the run, whose error is then in ``error`` and on record."""
+        with DomainEventLogger(self.log_dir, CORRELATION_ID, PID) as log:
+            journal = Journal(log, self._context(log.real_utc_time))
+            loop = TightLoop(
+                prepared("pure_lending_eth").executor,
+                journal,
+                self.delivery,
+                self.world,
+                self._policy,
+                seed=7,
+                collateral_factor=dict.fromkeys(self.venues, 0.95),
+                allow_negative_balances=self.allow_negative_balances,
+            )
+            outcome: Outcome | None = None
+            try:
+                outcome = loop.process_orders(
+                    self._decision(orders), self.holdings, first_operation=first_operation, value=self.valuation
+                )
+            except PlatformError as error:
+                self.error = error
+                journal.failure(TIMESTAMP, error, "stopped")
+            journal.flush(np.zeros(0, dtype="datetime64[s]"), {}, np.zeros(0, dtype=np.bool_))
+        return outcome
+
+    def _context(self, wall_clock: Callable[[], str]) -> JournalContext:
+        return JournalContext(
+            correlation_id=CORRELATION_ID,
+            pid=PID,
+            mode="test",
+            run_start=TIMESTAMP,
+            groups=PositionGroups({}),
+            assets=("ETH",),
+            attribution_types=(),
+            wall_clock=wall_clock,
+        )
+
+    def _decision(self, orders: Sequence[OrderIntent]) -> Decision:
+        known = {"orders": list(orders), "costs": self.costs, "venue_port": self.delivery, "mode": "test"}
+        return Decision(
+            timestamp=TIMESTAMP,
+            rule=RULE,
+            orders=list(orders),
+            snapshot=self.snapshot,
+            prices=dict.fromkeys(self.holdings.units, 1.0),
+            known=known,
+        )
+
+    def events(self, name: str) -> list[Event]:
+        """Parsed lines of one event file."""
+        return [orjson.loads(line) for line in read_lines(self.log_dir)[name]]

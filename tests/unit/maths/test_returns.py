@@ -1,0 +1,72 @@
+"""Statistics of an equity curve, as ruling 24 fixes them: drawdown, annualised return, Sharpe ratio."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflow.maths.returns import annualised_return, daily_returns, max_drawdown, sharpe_ratio
+from schemas.units import Column, Instants
+
+curves = st.lists(st.floats(1.0, 1e6), min_size=1, max_size=60).map(np.array)
+
+
+def midnights(days: int) -> Instants:
+    """Consecutive midnights."""
+    return (np.datetime64("2024-05-12", "D") + np.arange(days)).astype("datetime64[s]")
+
+
+@given(equity=curves)
+def test_drawdown_is_the_deepest_fall_from_any_earlier_peak(equity: Column) -> None:
+    brute = max(1.0 - equity[late] / equity[: late + 1].max() for late in range(len(equity)))
+    assert max_drawdown(equity) == pytest.approx(brute, abs=1e-15)
+    assert 0.0 <= max_drawdown(equity) < 1.0
+
+
+@given(equity=curves, factor=st.floats(0.1, 10.0))
+def test_drawdown_does_not_depend_on_the_unit(equity: Column, factor: float) -> None:
+    assert max_drawdown(equity * factor) == pytest.approx(max_drawdown(equity), abs=1e-12)
+
+
+@given(total=st.floats(-0.5, 5.0), days=st.floats(60.0, 4_000.0))
+def test_annualised_return_compounds_back_to_the_total(total: float, days: float) -> None:
+    yearly = annualised_return(total, days)
+    assert yearly is not None
+    assert (1.0 + yearly) ** (days / 365.25) == pytest.approx(1.0 + total, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("total", "days"),
+    [
+        pytest.param(0.1, 0.0, id="no-span"),
+        pytest.param(-1.0, 10.0, id="all-lost"),
+        pytest.param(-1.5, 10.0, id="more-than-all-lost"),
+        pytest.param(0.1, 1.0 / 24.0, id="a-tenth-in-an-hour-overflows"),
+    ],
+)
+def test_annualised_return_that_does_not_exist_is_none(total: float, days: float) -> None:
+    assert annualised_return(total, days) is None
+
+
+def test_daily_returns_take_midnights_alone() -> None:
+    instants = np.datetime64("2024-01-01T00", "s") + np.arange(49).astype("timedelta64[h]")
+    equity = np.full(49, 1.0)
+    equity[[0, 24, 48]] = [100.0, 110.0, 99.0]
+    assert daily_returns(instants, equity).round(12).tolist() == [0.1, -0.1]
+
+
+def test_sharpe_is_mean_over_deviation_of_daily_returns_times_root_365() -> None:
+    returns = np.tile([0.01, -0.005, 0.002], 20)
+    equity = 100.0 * np.concatenate([[1.0], np.cumprod(1.0 + returns)])
+    expected = returns.mean() / returns.std(ddof=1) * np.sqrt(365.0)
+    assert sharpe_ratio(midnights(61), equity) == pytest.approx(expected, rel=1e-9)
+
+
+def test_sharpe_needs_thirty_daily_returns() -> None:
+    equity = np.exp(np.random.default_rng(0).normal(0.0, 0.01, 31).cumsum())
+    assert sharpe_ratio(midnights(30), equity[:30]) is None
+    assert sharpe_ratio(midnights(31), equity) is not None
+
+
+def test_sharpe_of_a_flat_curve_does_not_exist() -> None:
+    assert sharpe_ratio(midnights(60), np.full(60, 100.0)) is None
