@@ -107,10 +107,10 @@ class HedgedBook:
 
         level: margin ratio that must be reached. Source: [domain] ruling 18.
         """
-        if self._common_ratio() >= level:
+        excess = self.staked_eth - self.stake_share * equity_usd / self.eth_price
+        if self._common_ratio() >= level or excess <= RESIDUE * self.staked_eth:
             return self._equalise([venue.quote_units for venue in self.venues], self._units(), intent)
-        target = self.stake_share * equity_usd / self.eth_price
-        share = min(max((self.staked_eth - target) / self.staked_eth, 0.0), 1.0)
+        share = min(excess / self.staked_eth, 1.0)
         closed = share * self.staked_eth
         closes = [closed * venue.allocation for venue in self.venues]
         selling, proceeds = self._unstake_and_sell(share, intent)
@@ -167,7 +167,9 @@ class HedgedBook:
 
     def _unstake_and_sell(self, share: float, intent: StrategyIntent) -> tuple[list[OrderIntent], float]:
         """Sell a share of what is staked for WETH, bring it to the desk and sell it; orders and USDT received."""
-        if self.leverage is None:
+        if self.staked_eth <= 0.0:
+            received, gas, unstaking = 0.0, 0.0, []
+        elif self.leverage is None:
             sold = share * self.lst_units
             slippage = self.costs.slippage(
                 "swap", "uniswap", f"ETH{self.lst}", sold * self.market_ratio * self.eth_price

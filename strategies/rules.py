@@ -36,6 +36,20 @@ def features(
     borrowing: bool = False,
     staking: bool = False,
     hedged: bool = False,
+    directional: bool = False,
+    coin_margin: bool = False,
 ) -> dict[str, bool]:
-    """Which kinds of holdings a mode's graph has; ``hedged`` shorts perpetuals against staked ETH."""
-    return {"perps": perps, "lending": lending, "borrowing": borrowing, "staking": staking, "hedged": hedged}
+    """Which kinds of holdings a mode's graph has.
+
+    ``hedged`` shorts perpetuals against staked ETH. ``directional`` holds nothing but perpetuals and their margin,
+    which is the base asset itself with ``coin_margin``, else USDT.
+    """
+    return {
+        "perps": perps,
+        "lending": lending,
+        "borrowing": borrowing,
+        "staking": staking,
+        "hedged": hedged,
+        "directional": directional,
+        "coin_margin": coin_margin,
+    }
