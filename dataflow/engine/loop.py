@@ -17,6 +17,7 @@ import numpy.typing as npt
 from dataflow.engine.event_fields import RISK_LEVELS, Columns
 from dataflow.engine.executors import Executor
 from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
+from dataflow.engine.interrupts import LetThrough, held_interrupts
 from dataflow.engine.journal import HEALTH_ROWS, HOLD_REASON, TRIGGER, Journal, row_of
 from dataflow.engine.market_rows import MarketRows
 from dataflow.engine.parameters import Parameters
@@ -129,8 +130,13 @@ class Engine:
     def run(self, state: RunState, progress: Callable[[int], None] | None = None) -> RunState:
         """Process every row of the market from ``state`` on and give the state after the last.
 
-        Whatever happens, what was committed is written; an error is recorded before it leaves.
+        Whatever happens, what was committed is written; an error is recorded before it leaves. Ctrl-C waits for the
+        end of a window.
         """
+        with held_interrupts() as let_interrupts_through:
+            return self._run(state, progress, let_interrupts_through)
+
+    def _run(self, state: RunState, progress: Callable[[int], None] | None, let_through: LetThrough) -> RunState:
         base = state.row
         self._journal.order, self._journal.breached = state.order, bool(state.values["breach_before"])
         self._chunk = Chunk(0, state.order)
@@ -141,6 +147,7 @@ class Engine:
                 row += done
                 if progress is not None:
                     progress(row)
+                let_through()
                 if self._chunk.rows >= CHUNK_ROWS:
                     self._flush()
             self._flush()

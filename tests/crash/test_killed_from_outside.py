@@ -31,7 +31,7 @@ from tests.crash.left_behind import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 Moment = Callable[[Path], object]
 
