@@ -9,6 +9,8 @@ from strategies import (
     eth_basis,
     eth_leveraged,
     eth_staking_only,
+    ml_btc_directional_btc_margin,
+    ml_btc_directional_usdt_margin,
     pure_lending_eth,
     pure_lending_usdt,
     usdt_market_neutral,
@@ -28,6 +30,8 @@ MODES: Final[Mapping[str, ModeSpec]] = MappingProxyType(
             eth_leveraged,
             usdt_market_neutral_no_leverage,
             usdt_market_neutral,
+            ml_btc_directional_usdt_margin,
+            ml_btc_directional_btc_margin,
         )
     }
 )

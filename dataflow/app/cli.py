@@ -61,7 +61,13 @@ _command("events", records.events)
 _command("replay", records.replay)
 _command("export", records.export)
 _group("config", "Show a mode's merged configuration, or check files.", show=config.show, check=config.check)
-_group("data", "Make the synthetic data set, or check any data set.", make=data.make, check=data.check)
+_group(
+    "data",
+    "Make the synthetic data set, or check any data set.",
+    make=data.make,
+    predictions=data.predictions,
+    check=data.check,
+)
 _group("schemas", "Check or write the JSON Schemas of models and frames.", check=schemas.check, export=schemas.export)
 
 

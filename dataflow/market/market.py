@@ -25,10 +25,11 @@ MARKET_COLUMNS: Final = (
     "lst_oracle_ratio",
     "lst_market_ratio",
     "gas_price_gwei",
-    "ohlcv",
-    "prediction",
 )
-"""Every column that can be asked for; `funding_settled` always comes with `funding_rate`.
+"""Every column that a market of any clock can hold; `funding_settled` always comes with `funding_rate`."""
+
+SIGNAL_FEEDS: Final = ("ohlcv", "prediction")
+"""What modes that trade on predictions ask for beside columns.
 
 `ohlcv` gives `candle_high` and `candle_low`, the extremes of the perpetual's candle that closes at the row, and
 `prediction` gives `signal`, `confidence` and `predicted_sd`.

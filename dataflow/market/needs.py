@@ -10,6 +10,7 @@ from dataflow.market.market import (
     MARKET_COLUMNS,
     MEAN_OF_OTHER_VENUES,
     PREDICTION_COLUMNS,
+    SIGNAL_FEEDS,
     SPOT_SUFFIX,
     MarketRequest,
 )
@@ -72,9 +73,11 @@ def _check_request(request: MarketRequest) -> None:
     if not request.columns:
         raise ConfigValidationError("a request without columns: name at least one", field="columns")
     for column in request.columns:
-        if column not in MARKET_COLUMNS:
+        if column not in MARKET_COLUMNS + SIGNAL_FEEDS:
             raise ConfigValidationError(
-                f"no market column {column}: use one of {', '.join(MARKET_COLUMNS)}", field="columns", value=column
+                f"no market column {column}: use one of {', '.join(MARKET_COLUMNS + SIGNAL_FEEDS)}",
+                field="columns",
+                value=column,
             )
     if request.step_seconds not in INTERVAL_NAMES:
         names = ", ".join(map(str, INTERVAL_NAMES))
@@ -110,7 +113,7 @@ def _needs_of_column(column: str, request: MarketRequest, data_set: DataSet) -> 
         )
         for token in _labels(tokens, column, field):
             yield SeriesNeed(column, token, f"aave_v3_{token.lower()}_rates_1d", column)
-    elif column in ("ohlcv", "prediction"):
+    elif column in SIGNAL_FEEDS:
         yield from _signal_needs(column, request, data_set)
     elif column.startswith("lst_"):
         yield from _lst_needs(column, request)

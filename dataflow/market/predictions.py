@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from dataflow.market.data_set import open_data_set
 from dataflow.market.processes import stream
-from dataflow.market.series import Seconds
+from dataflow.market.readers import read_series
+from dataflow.market.series import Seconds, candle_series
 from dataflow.market.synthetic_prices import SeriesTable
 from schemas.errors import ConfigValidationError, DataSourceUnavailableError
 from schemas.units import INSTANT_DTYPE, Column
@@ -34,14 +36,18 @@ _FIRST_DEVIATION: Final = 0.02
 """Where there is no move before the row."""
 
 
-def make_predictions(seconds: Seconds, prices: Column, *, seed: int, hit_rate: float = HIT_RATE) -> SeriesTable:
+def make_predictions(
+    seconds: Seconds, prices: Column, *, last_close: float, seed: int, hit_rate: float = HIT_RATE
+) -> SeriesTable:
     """Predictions at each instant.
 
-    prices: opens of the candles at the instants. hit_rate: share of directions that are right, 0 to 1; without a
-    move, either is. Returns columns timestamp, signal (words), confidence and sd (fractions of one, rounded).
+    prices: opens of the candles at the instants; last_close ends the move of the last signal. hit_rate: share of
+    directions that are right, 0 to 1; without a move, either is. Returns columns timestamp,
+    signal (words), confidence and sd (fractions of one, rounded).
     Raises ConfigValidationError (CONFIG-003) for a hit rate outside 0 to 1.
 
-    >>> table = make_predictions(np.arange(24) * 300, np.linspace(100.0, 110.0, 24), seed=1, hit_rate=1.0)
+    >>> seconds, prices = np.arange(24) * 300, np.linspace(100.0, 110.0, 24)
+    >>> table = make_predictions(seconds, prices, last_close=111.0, seed=1, hit_rate=1.0)
     >>> sorted(set(table["signal"].tolist()))
     ['long']
     """
@@ -50,7 +56,8 @@ def make_predictions(seconds: Seconds, prices: Column, *, seed: int, hit_rate: f
     rows = len(seconds)
     blocks = -(-rows // ROWS_PER_SIGNAL)
     starts = ROWS_PER_SIGNAL * np.arange(blocks)
-    move = prices[np.minimum(starts + ROWS_PER_SIGNAL, rows - 1)] - prices[starts]
+    ends = np.append(prices, last_close)[np.minimum(starts + ROWS_PER_SIGNAL, rows)]
+    move = ends - prices[starts]
     coin = np.where(stream(seed, "predictions/coin").random(blocks) < 0.5, 1.0, -1.0)
     is_right = stream(seed, "predictions/hit").random(blocks) < hit_rate
     direction = np.where(move == 0.0, coin, np.sign(move)) * np.where(is_right, 1.0, -1.0)
@@ -92,3 +99,14 @@ def write_predictions(path: Path, table: SeriesTable) -> Path:
             f"{path} cannot be written ({error.strerror}): name another file", file=str(path)
         ) from error
     return path
+
+
+def predict_data_set(data_set: Path, path: Path, *, seed: int, hit_rate: float) -> tuple[Path, int]:
+    """Write predictions for the 5-minute BTC candles of a data set; return the file and its number of rows.
+
+    Raises the DATA errors of the reader, and those of `make_predictions` and `write_predictions`.
+    """
+    bars = read_series(open_data_set(data_set), candle_series("spot", "binance", "BTC", 300), ("open", "close"))
+    close = float(bars.values["close"][-1])
+    table = make_predictions(bars.seconds, bars.values["open"], last_close=close, seed=seed, hit_rate=hit_rate)
+    return write_predictions(path, table), len(bars.seconds)

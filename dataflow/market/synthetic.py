@@ -56,7 +56,7 @@ def synthetic_series(seed: int, start: str, days: int) -> dict[str, SeriesTable]
         | {
             candle_series("spot", "binance", "BTC", BAR_SECONDS): bars,
             prediction_series("BTC", BAR_SECONDS): make_predictions(
-                np.asarray(bars["timestamp"], dtype=np.int64), opens, seed=seed
+                np.asarray(bars["timestamp"], dtype=np.int64), opens, last_close=float(bars["close"][-1]), seed=seed
             ),
         }
     )

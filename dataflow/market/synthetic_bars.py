@@ -30,9 +30,10 @@ def bar_series(seed: int, hourly: SeriesTable) -> SeriesTable:
     prices = np.round(np.exp(path), 2)
     prices[:, 0], prices[:, -1] = opened, closed
     body_high, body_low = np.maximum(prices[:, :-1], prices[:, 1:]), np.minimum(prices[:, :-1], prices[:, 1:])
-    wicks = stream(seed, "bars/wick").exponential(_WICK_SHARE, (2, *body_high.shape)) * _deviation(high, low)[:, None]
-    highs = np.minimum(np.round(body_high * np.exp(wicks[0]), 2), high[:, None])
-    lows = np.maximum(np.round(body_low * np.exp(-wicks[1]), 2), low[:, None])
+    wicks = stream(seed, "bars/wick").exponential(_WICK_SHARE, (*body_high.shape, 2))
+    wicks *= _deviation(high, low)[:, None, None]
+    highs = np.minimum(np.round(body_high * np.exp(wicks[..., 0]), 2), high[:, None])
+    lows = np.maximum(np.round(body_low * np.exp(-wicks[..., 1]), 2), low[:, None])
     hours = np.arange(len(opened))
     highs[hours, np.argmax(highs, axis=1)] = high
     lows[hours, np.argmin(lows, axis=1)] = low

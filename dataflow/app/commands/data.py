@@ -51,6 +51,33 @@ def _require_free(directory: Path) -> None:
         require(free, f"{directory} holds files that are not a synthetic data set; name a new directory")
 
 
+def predictions(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="CSV file to write.")],
+    data: Annotated[
+        str, typer.Option("--data", metavar="DIR|synthetic", help="Data set with 5-minute candles.")
+    ] = "synthetic",
+    seed: Seed = SEED,
+    hit_rate: Annotated[float, typer.Option("--hit-rate", help="Share of directions that are right, 0 to 1.")] = 0.55,
+    as_json: AsJson = False,
+) -> None:
+    """Write BTC predictions for the ML modes, right as often as asked. The same seed gives the same predictions.
+
+    Example:  basis data predictions --data ../shared/data --hit-rate 0.55 --out predictions.csv
+    """
+    from dataflow.app.backtest import resolve_data_set
+    from dataflow.market.predictions import predict_data_set
+
+    written, rows = predict_data_set(resolve_data_set(data, seed), out, seed=seed, hit_rate=hit_rate)
+    if as_json:
+        print_json({"file": str(written), "rows": rows, "seed": seed, "hit_rate": hit_rate})
+    else:
+        print_line(f"{rows} predictions, right {hit_rate:.0%} of the time, in {written}")
+        print_line(
+            "next     basis backtest ml_btc_directional_usdt_margin "
+            f"--data {data} --set ml_config.predictions_file={written}"
+        )
+
+
 def check(data_set: Checked, mode: ForMode = None, seed: Seed = SEED, as_json: AsJson = False) -> None:
     """Report coverage, gaps and every fault of a data set. Exit code 1 if there is a fault.
 

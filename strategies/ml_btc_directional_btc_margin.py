@@ -1,0 +1,17 @@
+"""ML directional on BTC perpetuals, margined in BTC."""
+
+from typing import Final
+
+from strategies import ml
+from strategies.rules import ModeSpec, features
+
+MODE: Final = ModeSpec(
+    mode="ml_btc_directional_btc_margin",
+    modules=(ml,),
+    rules=ml.RULES,
+    quantity_parts=("margined_quantity",),
+    value_parts=("margined_value_usd",),
+    features=features(perps=True, directional=True, coin_margin=True),
+    entry_operations=(),
+    exit_operations=(),
+)
