@@ -209,7 +209,7 @@ def _broken(
     yield from replay_faults(log_dir, positions, code)
     if kept.instants:
         columns = kept.whole()
-        yield from conservation_faults(log_dir, np.concatenate(kept.instants), columns)
+        yield from conservation_faults(log_dir, np.concatenate(kept.instants), columns, backtest.config.cex_venues)
         yield from attribution_faults(columns, backtest.attribution_types, backtest.config.initial_capital)
 
 

@@ -8,7 +8,7 @@ decision pass through the models. Numbers depend on rows and phases only, never 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,6 @@ UNHEALTHY_ERRORS: Final = 10
 
 HEALTH_SCORES: Final = {HealthStatus.HEALTHY: 1.0, HealthStatus.DEGRADED: 0.5, HealthStatus.UNHEALTHY: 0.0}
 
-AnyEvent = TypeVar("AnyEvent", bound=DomainEvent)
 Numbers = npt.NDArray[np.int64]
 
 
@@ -90,6 +89,28 @@ class JournalContext:
     attribution_types: tuple[str, ...]
     wall_clock: Callable[[], str]
     reconciliation_tolerance: float = DELTA_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event as it happened, not yet passed through its model: that is done when its chunk is written."""
+
+    event_class: type[DomainEvent]
+    fields: Mapping[str, object]
+
+    def event(self) -> DomainEvent:
+        """The validated event."""
+        return self.event_class(**self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class FundingSettlement:
+    """Funding of one row by key, the balances and equity (USD) after it, and USD a unit of what was paid."""
+
+    deltas: Deltas
+    units: Mapping[str, float]
+    equity_usd: float
+    prices: Mapping[str, float]
 
 
 @dataclass
@@ -122,23 +143,28 @@ class Journal:
         self.records_seconds = 0.0
         self._log, self._context = log, context
         self._components = components or ComponentLogs.silent()
-        self.pending: list[DomainEvent] = []
+        self._drafts: list[Draft] = []
+        self._events: list[DomainEvent] = []
         self._quiet = QuietRows()
         self._envelope = {"correlation_id": context.correlation_id, "pid": context.pid}
 
     # -- single events
 
-    def _emit(self, event_class: type[AnyEvent], timestamp: str, **fields: object) -> AnyEvent:
-        event = self._numbered(event_class, timestamp, self.order, **fields)
-        self.order += 1
-        return event
+    @property
+    def pending(self) -> list[DomainEvent]:
+        """The single events of the chunk through their models, in the order in which they happened."""
+        self._events += [draft.event() for draft in self._drafts]
+        self._drafts.clear()
+        return self._events
 
-    def _numbered(self, event_class: type[AnyEvent], timestamp: str, order: int, **fields: object) -> AnyEvent:
-        event = event_class(
-            timestamp=timestamp, real_utc_time=self._context.wall_clock(), order=order, **self._envelope, **fields
-        )
-        self.pending.append(event)
-        return event
+    def _emit(self, event_class: type[DomainEvent], timestamp: str, **fields: object) -> None:
+        self._numbered(event_class, timestamp, self.order, **fields)
+        self.order += 1
+
+    def _numbered(self, event_class: type[DomainEvent], timestamp: str, order: int, **fields: object) -> None:
+        fields |= self._envelope
+        fields |= {"timestamp": timestamp, "real_utc_time": self._context.wall_clock(), "order": order}
+        self._drafts.append(Draft(event_class, fields))
 
     def health(self, timestamp: str) -> None:
         """The state of every component, from the errors seen so far."""
@@ -342,27 +368,27 @@ class Journal:
 
     def decision(self, timestamp: str, **fields: object) -> None:
         """What was decided, hold included."""
-        event = self._emit(StrategyDecision, timestamp, strategy_name=self._context.mode, **fields)
+        self._emit(StrategyDecision, timestamp, strategy_name=self._context.mode, **fields)
         self._components.info(
             "StrategyManager",
-            f"decided {event.decision_type.value}: {event.decision_reason}",
+            f"decided {fields['decision_type']}: {fields['decision_reason']}",
             timestamp,
-            orders=event.orders_generated,
-            order_value_usd=event.total_order_value_usd,
+            orders=fields["orders_generated"],
+            order_value_usd=fields["total_order_value_usd"],
         )
 
     def operation(self, timestamp: str, **fields: object) -> None:
         """One operation as attempted."""
         tolerance = self._context.reconciliation_tolerance
         metadata = {"reconciliation_tolerance": tolerance} if tolerance > DELTA_TOLERANCE else {}
-        event = self._emit(OperationExecutionEvent, timestamp, **fields, metadata=metadata)
+        self._emit(OperationExecutionEvent, timestamp, **fields, metadata=metadata)
         self._components.info(
             "ExecutionManager",
-            f"{event.operation_type.value} at {event.venue} {event.status.value}",
+            f"{fields['operation_type']} at {fields['venue']} {fields['status']}",
             timestamp,
-            operation_id=event.operation_id,
-            fee_amount=event.fee_amount,
-            fee_currency=event.fee_currency,
+            operation_id=fields["operation_id"],
+            fee_amount=fields["fee_amount"],
+            fee_currency=fields["fee_currency"],
         )
 
     def atomic_group(self, timestamp: str, **fields: object) -> None:
@@ -371,8 +397,8 @@ class Journal:
 
     def reconciliation(self, timestamp: str, **fields: object) -> None:
         """Expected against actual."""
-        event = self._emit(ReconciliationEvent, timestamp, **fields)
-        self.reconciliation_failures += not event.reconciliation_success
+        self._emit(ReconciliationEvent, timestamp, **fields)
+        self.reconciliation_failures += not fields["reconciliation_success"]
 
     def tight_loop(self, timestamp: str, **fields: object) -> None:
         """One pass of execute, apply, reconcile."""
@@ -418,8 +444,11 @@ class Journal:
         starts = ends - counts
         for row in np.flatnonzero(health).tolist():
             self._numbered(HealthStatusEvent, texts[row], int(starts[row]), **self._health_fields())
-        for row in np.flatnonzero(settled).tolist():
-            self._funding(texts[row], columns, row, order=int(starts[row] + health[row]))
+        if np.any(settled):
+            at = np.flatnonzero(settled)
+            first = (starts + health)[at].tolist()
+            for row, order, settlement in zip(at.tolist(), first, self._settlements(columns, at), strict=True):
+                self._funding(texts[row], settlement, order=order)
         before_position = health + 2 * settled
         for row in np.flatnonzero(edges).tolist():
             self.breach(texts[row], risk_notes(columns, row)[1], order=int(starts[row] + before_position[row]) + 3)
@@ -433,53 +462,70 @@ class Journal:
     def funding_of_row(self, timestamp: str, columns: Columns) -> None:
         """Funding settled at a one-row set of columns, if any."""
         if _settled(columns, 1)[0]:
-            self._funding(timestamp, columns, 0, order=self.order)
+            (settlement,) = self._settlements(columns, np.zeros(1, dtype=np.int64))
+            self._funding(timestamp, settlement, order=self.order)
             self.order += 2
 
-    def _funding(self, timestamp: str, columns: Columns, row: int, *, order: int) -> None:
-        groups = self._context.groups
-        flows, paid_in = columns["funding_flow"][row].tolist(), groups.margin_keys
-        deltas = tuple((key, flow) for key, flow in zip(paid_in, flows, strict=True) if flow != 0.0)
-        units = {key: float(column[row]) for key, column in position_columns(columns, groups).items()}
+    def _settlements(self, columns: Columns, rows: Numbers) -> list[FundingSettlement]:
+        """What the rows named settled: read column by column, since a look at one row of each is dearer."""
+        paid_in = self._context.groups.margin_keys
+        units = {key: c[rows].tolist() for key, c in position_columns(columns, self._context.groups).items()}
+        flows, equity = columns["funding_flow"][rows].tolist(), columns["equity_usd"][rows].tolist()
+        prices = self._margin_prices(columns, rows)
+        return [
+            FundingSettlement(
+                tuple((key, flow) for key, flow in zip(paid_in, flows[place], strict=True) if flow != 0.0),
+                dict(zip(units, held, strict=True)),
+                equity[place],
+                dict.fromkeys(paid_in, prices[place]),
+            )
+            for place, held in enumerate(zip(*units.values(), strict=True))
+        ]
+
+    def _margin_prices(self, columns: Columns, rows: Numbers) -> list[float]:
+        """USD a unit of what funding is paid in: a coin that margins perpetuals is the share class of its mode."""
+        if "quote" in self._context.groups.keys:
+            return [1.0] * len(rows)
+        prices: list[float] = (columns["equity_usd"][rows] / columns["equity_share_class"][rows]).tolist()
+        return prices
+
+    def _funding(self, timestamp: str, settlement: FundingSettlement, *, order: int) -> None:
         self.settled(
             timestamp,
             DeltaType.FUNDING,
-            deltas,
-            holdings=Holdings(units, {}),
-            equity_usd=float(columns["equity_usd"][row]),
-            prices=dict.fromkeys(paid_in, self._margin_price(columns, row)),
+            settlement.deltas,
+            holdings=Holdings(settlement.units, {}),
+            equity_usd=settlement.equity_usd,
+            prices=settlement.prices,
             order=order,
         )
 
-    def _margin_price(self, columns: Columns, row: int) -> float:
-        """USD a unit of what funding is paid in: a coin that margins perpetuals is the share class of its mode."""
-        if "quote" in self._context.groups.keys:
-            return 1.0
-        return float(columns["equity_usd"][row] / columns["equity_share_class"][row])
-
     def discard(self, order: int) -> None:
         """Forget what a chunk that its frames refused had to say; its first event would have had this number."""
-        self.pending.clear()
-        self._quiet.clear()
+        self._clear()
         self.order = order
 
     def flush(self, instants: Instants, columns: Columns, quiet: npt.NDArray[np.bool_]) -> None:
         """Write the chunk: ``instants`` and ``columns`` are all its rows, ``quiet`` marks those without a decision."""
         if self._log is None:
-            self.pending.clear()
-            self._quiet.clear()
+            self._clear()
             return
         # Each event is given to the log once, also when the disk refuses: the log keeps what it took.
-        pending, self.pending = iter(self.pending), []
+        pending, self._events = iter(self.pending), []
         try:
             if self._quiet.starts:
                 self._write_quiet(instants[quiet], {name: column[quiet] for name, column in columns.items()})
             for event in pending:
                 self._log.log(event)
         finally:
-            self.pending.extend(pending)
+            self._events.extend(pending)
             self._quiet.clear()
         self._log.flush()
+
+    def _clear(self) -> None:
+        self._drafts.clear()
+        self._events.clear()
+        self._quiet.clear()
 
     def _write_quiet(self, instants: Instants, columns: Columns) -> None:
         assert self._log is not None

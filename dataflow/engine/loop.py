@@ -197,7 +197,8 @@ class Engine:
         if is_start and quiet:
             return 1, self._single_row(row, base, columns, state)
         if quiet:
-            kept = columns if quiet == end - row else {name: column[:quiet] for name, column in columns.items()}
+            # A copy of what is kept lets go of the window: most of it lies behind the decision and is computed again.
+            kept = columns if quiet == end - row else {name: column[:quiet].copy() for name, column in columns.items()}
             state = self._commit_quiet(row, row + quiet, base, kept, state)
         if len(acts) == 0:
             self._windows.quiet(end - row)
@@ -219,7 +220,15 @@ class Engine:
         row_number: Column,
         row_is_new: Column,
     ) -> dict[str, Column]:
-        known = {
+        values = self._executor.evaluate(names, self._known(start, end, state, row_number, row_is_new))
+        columns: dict[str, Column] = {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes
+        self._last_seen = (start, end, columns)
+        return columns
+
+    def _known(
+        self, start: int, end: int, state: RunState, row_number: Column, row_is_new: Column
+    ) -> dict[str, object]:
+        return {
             **self._parameters.inputs,
             **self._market.between(start, end),
             **state.values,
@@ -227,15 +236,20 @@ class Engine:
             "row_is_new": row_is_new,
             "epoch_seconds": self._market.epoch_seconds[start:end],
         }
-        values = self._executor.evaluate(names, known)
-        columns: dict[str, Column] = {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes
-        self._last_seen = (start, end, columns)
-        return columns
 
-    def value_row(self, names: tuple[str, ...], row: int, state: RunState, holdings: Holdings) -> dict[str, Column]:
-        """Columns of one row that is already settled, with other holdings."""
-        changed = state.with_values(self._parameters.groups.values(holdings))
-        return self._evaluate(names, row, row + 1, changed, np.array([float(state.row)]), _ONE_OLD)
+    def known_of_row(self, row: int, state: RunState) -> dict[str, object]:
+        """What a row that is already settled is valued from."""
+        return self._known(row, row + 1, state, np.array([float(state.row)]), _ONE_OLD)
+
+    def vectors(self, holdings: Holdings) -> dict[str, float | Column]:
+        """Books as graph inputs."""
+        return self._parameters.groups.values(holdings)
+
+    def value_row(self, names: tuple[str, ...], row: int, known: Mapping[str, object]) -> dict[str, object]:
+        """The columns named of one row, and what was computed on the way to them."""
+        values = self._executor.evaluate(names, known)
+        self._last_seen = (row, row + 1, {name: values[name] for name in names})  # type: ignore[misc]  # observe nodes
+        return values
 
     def _carried(self, state: RunState, columns: Columns, row: int) -> RunState:
         """State after one row of the columns."""
@@ -388,21 +402,30 @@ class Engine:
         self._chunk = Chunk(end, self._journal.order)
 
 
-@dataclass(frozen=True)
 class _RowValuation:
-    """Values changed books at one row, for the tight loop."""
+    """Values changed books at one row, for the tight loop; a valuation serves the next of equal books."""
 
-    engine: Engine
-    row: int
-    state: RunState
+    def __init__(self, engine: Engine, row: int, state: RunState) -> None:
+        self._engine, self._row = engine, row
+        self._known = engine.known_of_row(row, state)
+        self._last: tuple[Holdings, Mapping[str, object]] | None = None
 
     def equity_usd(self, holdings: Holdings) -> float:
         """Equity of the books, USD."""
-        return float(self.engine.value_row(("equity_usd",), self.row, self.state, holdings)["equity_usd"][0])
+        return float(self._values(("equity_usd",), holdings)["equity_usd"][0])
 
     def columns(self, holdings: Holdings) -> Columns:
         """One-row columns of positions, exposure and risk."""
-        return self.engine.value_row(self.engine.valued, self.row, self.state, holdings)
+        return self._values(self._engine.valued, holdings)
+
+    def _values(self, names: tuple[str, ...], holdings: Holdings) -> Columns:
+        if self._last is not None and self._last[0] == holdings:
+            known = self._last[1]
+        else:
+            known = {**self._known, **self._engine.vectors(holdings)}
+        values = self._engine.value_row(names, self._row, known)
+        self._last = holdings, values
+        return {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes give columns
 
 
 def as_platform_error(error: BaseException) -> PlatformError:

@@ -36,6 +36,7 @@ from strategies.registry import MODES
 from tests.support.runs import MemoryRun, prepared, run_in_memory
 
 SEEDS = range(20)
+VENUES = ("binance", "bybit", "okx")
 STORM = SimulationRequest(seeds=1)
 
 
@@ -119,7 +120,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 def test_a_sound_run_breaks_no_law(story: Story) -> None:
     run = story.run
-    assert list(conservation_faults(story.log_dir, run.instants, story.columns)) == []
+    assert list(conservation_faults(story.log_dir, run.instants, story.columns, VENUES)) == []
     assert story.replay() == []
     capital = run.backtest.config.initial_capital
     assert list(attribution_faults(story.columns, run.backtest.attribution_types, capital)) == []
@@ -127,7 +128,7 @@ def test_a_sound_run_breaks_no_law(story: Story) -> None:
 
 def test_a_cost_that_is_not_booked_breaks_conservation(story: Story) -> None:
     changed = {**story.columns, "transaction_costs": story.columns["transaction_costs"] * (1.0 - 1e-3)}
-    found = list(conservation_faults(story.log_dir, story.run.instants, changed))
+    found = list(conservation_faults(story.log_dir, story.run.instants, changed, VENUES))
     assert found
     assert found[0].startswith("law 4")
 

@@ -40,6 +40,7 @@ from schemas.errors import (
     MissingConfigKeyError,
     VenueConfigError,
 )
+from schemas.models.config_base import ModeName
 
 SPINE = ("pure_lending_usdt", "pure_lending_eth", "btc_basis", "eth_basis")
 EXCHANGES = ("binance", "bybit", "okx")
@@ -85,8 +86,9 @@ def test_every_shipped_file_is_valid() -> None:
     assert len(report.files) == len(list(CONFIG_ROOT.rglob("*.yaml"))) >= 14
 
 
-def test_the_four_modes_are_listed_in_the_order_of_the_domain() -> None:
-    assert list_modes() == SPINE
+def test_the_ten_modes_are_listed_in_the_order_of_the_domain() -> None:
+    assert list_modes() == tuple(mode.value for mode in ModeName)
+    assert set(SPINE) < set(list_modes())
     assert "frictionless" in list_scenarios()
 
 
@@ -177,7 +179,7 @@ BREAKS = {
     ),
     "bad-sum": Break(BASIS, "okx: 0.3}", "okx: 0.5}", "hedge_allocation", ALLOCATION),
     "missing-venue-file": Break(
-        BASIS, "  alchemy:", "  morpho:\n    venue_type: defi\n  alchemy:", "morpho:", "venues.morpho", VENUE
+        BASIS, "  alchemy:", "  lido:\n    venue_type: defi\n  alchemy:", "lido:", "venues.lido", VENUE
     ),
     "venue-kind": Break(
         BASIS, "venue_type: wallet", "venue_type: defi", "defi", "venues.wallet.venue_type", VENUE
@@ -345,7 +347,7 @@ def test_an_unknown_mode_is_config_001_and_names_the_nearest() -> None:
     assert raised.value.context["mode"] == "btc_bassis"
 
 
-@pytest.mark.parametrize("mode", ["eth_leveraged", "../modes/btc_basis", "", "btc_basis.yaml"])
+@pytest.mark.parametrize("mode", ["eth_levered", "../modes/btc_basis", "", "btc_basis.yaml"])
 def test_a_mode_without_a_file_is_config_001(mode: str) -> None:
     with pytest.raises(InvalidModeError):
         load_run_config(mode)
@@ -444,15 +446,19 @@ def test_staking_pnl_stands_for_oracle_and_rewards(root: Path) -> None:
 
 
 def test_an_old_mode_name_is_known_by_its_new_one(root: Path) -> None:
+    name = "usdt_market_neutral_no_leverage"
+    assert load_run_config("usdt_eth_staking_hedged_simple", root=root).config.mode.mode == name
+    edit(root, f"modes/{name}.yaml", f"mode: {name}", "mode: usdt_eth_staking_hedged_simple")
+    report = load_report("usdt_eth_staking_hedged_simple", root=root)
+    assert {warning.key for warning in report.warnings} == {"mode"}
+    assert report.faults == ()
+
+
+def test_an_old_mode_name_without_a_file_is_an_unknown_mode(root: Path) -> None:
+    (root / "modes" / "usdt_market_neutral_no_leverage.yaml").unlink()
     with pytest.raises(InvalidModeError) as raised:
         load_run_config("usdt_eth_staking_hedged_simple", root=root)
     assert "btc_basis" in raised.value.message
-    path = root / "modes" / "usdt_market_neutral_no_leverage.yaml"
-    shutil.copy(root / BASIS, path)
-    edit(root, f"modes/{path.name}", "mode: btc_basis", "mode: usdt_eth_staking_hedged_simple")
-    report = load_report("usdt_eth_staking_hedged_simple", root=root)
-    assert {warning.key for warning in report.warnings} == {"mode"}
-    assert "mode" not in {fault.key for fault in report.faults}
 
 
 @pytest.mark.parametrize(("key", "value"), [("target_apy", "8"), ("max_drawdown", "0.6")])
