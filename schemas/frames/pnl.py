@@ -30,8 +30,8 @@ class PnlFrame(StageFrame):
     """Equity less deposits."""
     unexplained_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
     """Total less parts."""
-    transaction_costs: Series[float] | None = column("share_class", ge=-USD_MAX, le=0.0)
-    """Fees, gas and slippage; <= 0."""
+    transaction_costs: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Fees, gas and slippage; <= 0 unless fills were better than the market."""
     total_pnl_usd: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)
     """Equity less deposits, in USD."""
     is_reconciled: Series[float] | None = flag()
