@@ -6,7 +6,7 @@ MODE ?= btc_basis
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backtest test check lint types imports schemas ui browser bench lock clean
+.PHONY: help setup backtest test check lint types imports schemas ui browser bench soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ browser: setup ## drive the Dagster UI in headless Chromium (needs Debian's chro
 
 bench: setup ## print the benchmark ratios
 	$(BIN)/python -m tests.benchmarks
+
+soak: setup ## run 500 random markets under a storm of faults and check the laws after each
+	$(BIN)/basis simulate --seeds 500 --faults storm
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile --extra ui --extra dev --extra browser --generate-hashes --no-header --no-strip-extras --python-version 3.11 pyproject.toml -o requirements.lock

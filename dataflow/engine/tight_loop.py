@@ -191,6 +191,7 @@ class TightLoop:
             self._records.failure(decision.timestamp, order, handshake, timing)
             outcome.failed += 1
             outcome.lost.append(order)
+            self._refuse_silent_fill(decision.timestamp, order, outcome.holdings)
             return
         self._book(decision, order.operation_id, [(order, known, handshake)], outcome, timing, value)
 
@@ -372,29 +373,35 @@ class TightLoop:
 
     def _reconciled(self, timestamp: str, fills: Sequence[_Fill], timing: Timing) -> None:
         """Compare the books with what the venues report; stops the run on a difference."""
-        last = fills[-1]
-
-        def differing(reported: Mapping[str, float]) -> tuple[BalanceMismatch, ...]:
-            tolerance = self._policy.relative_tolerance
-            return balance_mismatches(last.after, reported, last.handshake, relative_tolerance=tolerance)
-
-        with self._reaching(timestamp):
-            reported = self._delivery.agreed_balances(lambda balances: not differing(balances))
-        found: tuple[BalanceMismatch, ...] = ()
-        if reported is not None:
-            found = differing(reported)
-            self._records.undeclared(timestamp, reported.keys() - last.after.units.keys())
+        found = self._differing(timestamp, fills[-1].after, fills[-1].handshake)
         seconds = time.perf_counter() - timing.executed
         self._records.reconciliation(timestamp, [fill.reconciliation for fill in fills], seconds, found)
         if found:
-            first = found[0]
-            raise ReconciliationMismatchError(
-                f"{first.position_key} is {first.reported!r} at the venue and {first.held!r} in the books: "
-                f"{first.kind.value}; {len(found)} key(s) differ",
-                position_key=first.position_key,
-                kind=first.kind.value,
-                operation_id=fills[-1].order.operation_id,
-            )
+            raise _balances_differ(found, fills[-1].order)
+
+    def _differing(
+        self, timestamp: str, holdings: Holdings, handshake: ExecutionHandshake | None
+    ) -> tuple[BalanceMismatch, ...]:
+        """Keys whose balance at the venue is not the one in the books, asked for again while there are some."""
+
+        def differing(reported: Mapping[str, float]) -> tuple[BalanceMismatch, ...]:
+            tolerance = self._policy.relative_tolerance
+            return balance_mismatches(holdings, reported, handshake, relative_tolerance=tolerance)
+
+        with self._reaching(timestamp):
+            reported = self._delivery.agreed_balances(lambda balances: not differing(balances))
+        if reported is None:
+            return ()
+        self._records.undeclared(timestamp, reported.keys() - holdings.units.keys())
+        return differing(reported)
+
+    def _refuse_silent_fill(self, timestamp: str, order: Order, holdings: Holdings) -> None:
+        """Stop the run where an order that counts as failed has moved a balance at the venue after all."""
+        started = time.perf_counter()
+        found = self._differing(timestamp, holdings, None)
+        if found:
+            self._records.reconciliation(timestamp, [], time.perf_counter() - started, found)
+            raise _balances_differ(found, order)
 
     def _close(
         self,
@@ -457,6 +464,17 @@ class TightLoop:
             return 0.0
         coins_usd = coins * snapshot.value_of("spot_price", key.venue)
         return -self._collateral_factor[key.venue] * coins_usd
+
+
+def _balances_differ(found: Sequence[BalanceMismatch], order: Order) -> ReconciliationMismatchError:
+    first = found[0]
+    return ReconciliationMismatchError(
+        f"{first.position_key} is {first.reported!r} at the venue and {first.held!r} in the books: "
+        f"{first.kind.value}; {len(found)} key(s) differ",
+        position_key=first.position_key,
+        kind=first.kind.value,
+        operation_id=order.operation_id,
+    )
 
 
 def depends_on(order: Order, earlier: Order) -> bool:

@@ -430,7 +430,7 @@ def transaction_costs(transaction_costs_before: float, row_is_new: Column) -> Co
 
     Shape:  (rows,); constant inside a window, since nothing is traded there.
     Units:  share class.
-    Sign:   <= 0.
+    Sign:   <= 0, unless fills were better than the market.
     Source: [domain] 4.5 and ruling 23.
 
     >>> transaction_costs(-2.5, np.ones(2)).tolist()

@@ -11,7 +11,7 @@ from dataflow.records.reading import EventRecord, event_name, read_events
 from schemas.errors import LogWriteError
 from schemas.models.events import EVENT_TYPES, DomainEvent
 
-_NESTED: Final = (dict, list)
+_NESTED: Final = frozenset({dict, list})
 
 
 def export_events(log_dir: Path, out: Path) -> list[Path]:
@@ -40,5 +40,6 @@ def _export(log_dir: Path, out: Path, event_class: type[DomainEvent]) -> Path:
 
 
 def _row(columns: tuple[str, ...], record: EventRecord) -> list[JsonValue]:
-    values = [record.get(column) for column in columns]
-    return [orjson.dumps(value).decode() if isinstance(value, _NESTED) else value for value in values]
+    # Our own log has every field in the model's order; a line from elsewhere may not.
+    values = record.values() if tuple(record) == columns else [record.get(column) for column in columns]
+    return [orjson.dumps(value).decode() if value.__class__ in _NESTED else value for value in values]

@@ -446,6 +446,7 @@ LATE = {"after_operations": 6}
             "EXEC-007",
             id="stale-price",
         ),
+        pytest.param(rule(FaultKind.PENDING, seconds=(60.0, 60.0), **LATE), "POS-005", id="filled-after-giving-up"),
         pytest.param(rule(FaultKind.VENUE_OUTAGE, reads=True, **LATE), "EXEC-002", id="outage-with-reads"),
         pytest.param(rule(FaultKind.AUTHENTICATION_FAILED, **LATE), "EXEC-002", id="authentication"),
         pytest.param(rule(FaultKind.INVALID_ANSWER, **LATE), "EXEC-008", id="invalid-answer"),
