@@ -1,34 +1,16 @@
 """Aave v3: supply, withdraw, borrow and repay at the snapshot's indexes."""
 
-from collections.abc import Mapping
-from typing import Final
-
 from dataflow.maths.deltas import Deltas, wallet_debit
-from dataflow.maths.lending import health_factor, underlying_of
-from dataflow.maths.lending.fixed_point import Rounding, ray_div
-from dataflow.maths.lending.rules import AAVE_V3_6
+from dataflow.maths.lending import borrow_index, health_factor, supply_index, underlying_of
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode
 from schemas.instruments import LST_VENUES, PositionKey, PositionType, a_token_key, debt_key, lst_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import OperationType
-from schemas.units import from_ray, to_ray
 
 _HEALTH_FACTOR_MIN = 1.0
 """Below it the pool reverts a withdrawal or a loan."""
-
-
-_ROUNDINGS: Final[Mapping[OperationType, Rounding]] = {
-    OperationType.SUPPLY: AAVE_V3_6.supply_mint,
-    OperationType.WITHDRAW: AAVE_V3_6.supply_burn,
-    OperationType.BORROW: AAVE_V3_6.debt_mint,
-    OperationType.REPAY: AAVE_V3_6.debt_burn,
-}
-"""How the contract rounds the scaled units of each operation.
-
-Amounts pass as rays, not as token decimals: a backtest rounds no balance to a token's decimals (ruling 9).
-"""
 
 
 class SimulatedLending:
@@ -47,7 +29,7 @@ class SimulatedLending:
         )
         series = "liquidity_index" if is_deposit else "variable_borrow_index"
         index = world.snapshot.value_of(series, token)
-        scaled = from_ray(ray_div(to_ray(order.amount), to_ray(index), _ROUNDINGS[order.operation]))
+        scaled = order.amount * (supply_index(index) if is_deposit else borrow_index(index))
         key = a_token_key(token) if is_deposit else debt_key(token)
         pays_in = order.operation in (OperationType.SUPPLY, OperationType.REPAY)
         underlying: Deltas = self._paid(token, order.amount) if pays_in else ((_holder(token), order.amount),)
