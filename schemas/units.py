@@ -66,6 +66,20 @@ def sum_columns(values: Column) -> Column:
     return frozen(total)
 
 
+def sum_parts(parts: list[Column]) -> Column:
+    """Left fold of contributions of one shape: the same bits for every number of rows.
+
+    Shape: each (rows,) or (rows, n), unchanged.
+
+    >>> sum_parts([np.array([1.0]), np.array([2.5])]).tolist()
+    [3.5]
+    """
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return frozen(total)
+
+
 def running_sum(flows: Column, start: float | Column) -> Column:
     """Balance after each flow, beginning with ``start`` before the first: exact across any split of the rows.
 

@@ -68,34 +68,11 @@ class LeverageBook:
         cost = self._exit_cost(owed / (1.0 - cost))
         owed = repayment(self.collateral_eth, self.debt_eth, self.target_ltv, cost)
         sold = min(owed * (1.0 + self._flash_fee) / (1.0 - cost) / self.oracle_ratio, self.collateral_lst)
-        return atomic_group(
-            _GROUP,
-            _EXIT_GAS,
-            [
-                flash_borrow("WETH", owed, intent),
-                repay("WETH", owed, intent),
-                withdraw(self.lst, sold, intent),
-                swap(self.lst, LST_VENUES[self.lst], sold, intent),
-                flash_repay("WETH", owed, self.costs.flash_fee_bps, intent),
-            ],
-        )
+        return self._unwind(owed, sold, intent)
 
     def leave_share(self, share: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Repay a share of the debt, withdraw the same share of the collateral and sell it. [domain] ruling 19."""
-        if share == 1.0:
-            return self.leave(intent)
-        owed, sold = share * self.debt_eth, share * self.collateral_lst
-        return atomic_group(
-            _GROUP,
-            _EXIT_GAS,
-            [
-                flash_borrow("WETH", owed, intent),
-                repay("WETH", owed, intent),
-                withdraw(self.lst, sold, intent),
-                swap(self.lst, LST_VENUES[self.lst], sold, intent),
-                flash_repay("WETH", owed, self.costs.flash_fee_bps, intent),
-            ],
-        )
+        return self._unwind(share * self.debt_eth, share * self.collateral_lst, intent, closes_all=share == 1.0)
 
     def slice_proceeds(self, share: float) -> float:
         """WETH that a share of the position leaves after its debt and the loan's fee are paid."""
@@ -105,15 +82,21 @@ class LeverageBook:
 
     def leave(self, intent: StrategyIntent) -> list[OrderIntent]:
         """Repay everything, withdraw everything and sell it; what is left is WETH in the wallet."""
+        return self.leave_share(1.0, intent)
+
+    def _unwind(
+        self, owed: float, sold: float, intent: StrategyIntent, *, closes_all: bool = False
+    ) -> list[OrderIntent]:
+        """One group that repays ``owed`` WETH out of ``sold`` staking tokens."""
         return atomic_group(
             _GROUP,
             _EXIT_GAS,
             [
-                flash_borrow("WETH", self.debt_eth, intent),
-                repay("WETH", self.debt_eth, intent, closes_all=True),
-                withdraw(self.lst, self.collateral_lst, intent, closes_all=True),
-                swap(self.lst, LST_VENUES[self.lst], self.collateral_lst, intent),
-                flash_repay("WETH", self.debt_eth, self.costs.flash_fee_bps, intent),
+                flash_borrow("WETH", owed, intent),
+                repay("WETH", owed, intent, closes_all=closes_all),
+                withdraw(self.lst, sold, intent, closes_all=closes_all),
+                swap(self.lst, LST_VENUES[self.lst], sold, intent),
+                flash_repay("WETH", owed, self.costs.flash_fee_bps, intent),
             ],
         )
 

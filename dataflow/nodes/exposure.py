@@ -9,7 +9,7 @@ import numpy as np
 from hamilton.function_modifiers import config, group, inject, resolve_from_config, source, tag
 
 from schemas.instruments import asset_of
-from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns
+from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns, sum_parts
 
 
 def _by_asset(amounts: Column, tokens: tuple[str, ...], assets: tuple[str, ...]) -> Column:
@@ -18,14 +18,6 @@ def _by_asset(amounts: Column, tokens: tuple[str, ...], assets: tuple[str, ...])
     for position, token in enumerate(tokens):
         totals[:, assets.index(asset_of(token))] += amounts[:, position]
     return frozen(totals)
-
-
-def _fold(parts: list[Column]) -> Column:
-    """Left fold of equally shaped contributions."""
-    total = parts[0].copy()
-    for part in parts[1:]:
-        total += part
-    return frozen(total)
 
 
 @tag(stage="exposure", unit="token", axis="assets")
@@ -315,7 +307,7 @@ def asset_quantity(parts: list[Column]) -> Column:
     >>> asset_quantity([np.array([[1.0]]), np.array([[2.0]])]).tolist()
     [[3.0]]
     """
-    return _fold(parts)
+    return sum_parts(parts)
 
 
 @tag(stage="exposure", unit="usd", axis="assets", record="usd_value")
@@ -330,7 +322,7 @@ def asset_value_usd(parts: list[Column]) -> Column:
     >>> asset_value_usd([np.array([[10.0]]), np.array([[-4.0]])]).tolist()
     [[6.0]]
     """
-    return _fold(parts)
+    return sum_parts(parts)
 
 
 @tag(stage="exposure", unit="fraction", axis="assets", record="percentage")

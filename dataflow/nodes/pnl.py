@@ -7,7 +7,7 @@ the parts telescopes to the change of equity exactly; trading costs enter as the
 import numpy as np
 from hamilton.function_modifiers import config, group, inject, resolve_from_config, source, tag
 
-from schemas.units import SECONDS_PER_DAY, Column, frozen, running_sum, sum_columns
+from schemas.units import SECONDS_PER_DAY, Column, frozen, running_sum, sum_columns, sum_parts
 
 _DAYS_PER_MONTH = 30.4375
 _TOLERANCE_FLOOR = 1e-6
@@ -269,10 +269,7 @@ def quantity_before(parts: list[Column]) -> Column:
     >>> quantity_before([np.array([[1.0]]), np.array([[-0.5]])]).tolist()
     [[0.5]]
     """
-    total = parts[0].copy()
-    for part in parts[1:]:
-        total += part
-    return frozen(total)
+    return sum_parts(parts)
 
 
 @tag(stage="pnl", unit="share_class")
@@ -479,10 +476,7 @@ def attributed_pnl(parts: list[Column]) -> Column:
     >>> attributed_pnl([np.array([3.0]), np.array([-1.0])]).tolist()
     [2.0]
     """
-    total = parts[0].copy()
-    for part in parts[1:]:
-        total += part
-    return frozen(total)
+    return sum_parts(parts)
 
 
 @tag(stage="pnl", unit="share_class", record="total_pnl_share_class")
