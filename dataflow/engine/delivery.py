@@ -60,21 +60,26 @@ class SimulatedClock:
 class ExecutionPolicy:
     """How far to go for an order. Seconds; ``retry_attempts`` 0 is a backtest, where trying again proves nothing.
 
-    The n-th retry waits ``retry_delay_seconds`` x 2^n. Tolerances are relative to the expected change of a key, with
-    an absolute floor in its unit.
+    The n-th retry waits ``retry_delay_seconds`` x 2^n. execution_timeout: until the outcome of a unit must be known.
+    reconciliation_timeout: for each comparison with the venues. tight_loop_timeout: for a unit from its first attempt
+    until it is reconciled, whatever the two others leave. Tolerances are relative to the expected change of a key,
+    with an absolute floor in its unit.
     """
 
     retry_attempts: int
     retry_delay_seconds: float
     execution_timeout: float
     reconciliation_timeout: float
+    tight_loop_timeout: float
     relative_tolerance: float
     absolute_tolerance: float
 
     @classmethod
     def backtest(cls, config: ExecutionManagerConfig) -> "ExecutionPolicy":
         """No retries, and changes equal to 1e-9 relative."""
-        return cls(0, 0.0, config.execution_timeout, config.reconciliation_timeout, 1e-9, 0.0)
+        return cls(
+            0, 0.0, config.execution_timeout, config.reconciliation_timeout, config.tight_loop_timeout, 1e-9, 0.0
+        )
 
     @classmethod
     def live(cls, config: ExecutionManagerConfig, relative_tolerance: float) -> "ExecutionPolicy":
@@ -84,6 +89,7 @@ class ExecutionPolicy:
             config.retry_delay_seconds,
             config.execution_timeout,
             config.reconciliation_timeout,
+            config.tight_loop_timeout,
             relative_tolerance,
             1e-9,
         )
@@ -91,7 +97,7 @@ class ExecutionPolicy:
     def delay(self, attempt: int) -> float:
         """Seconds to wait before a retry, ``attempt`` counting from 0.
 
-        >>> policy = ExecutionPolicy(3, 0.1, 30.0, 10.0, 1e-9, 0.0)
+        >>> policy = ExecutionPolicy(3, 0.1, 30.0, 10.0, 120.0, 1e-9, 0.0)
         >>> [round(policy.delay(attempt), 1) for attempt in range(3)]
         [0.1, 0.2, 0.4]
         """
@@ -116,6 +122,7 @@ class Delivery:
     ) -> None:
         self._port, self._policy, self._clock = port, policy, clock
         self._instant, self._simulated = instant, simulated
+        self._begun = clock.seconds()
         self.attempts = 0
         self.faults: list[VenueError] = []
 
@@ -125,8 +132,8 @@ class Delivery:
         A venue that cannot be reached, and an outcome that stays open, end as a failed handshake with EXEC-001. Errors
         of routing (VEN-001, VEN-004) and invalid answers (EXEC-008) are raised: trying again would not help.
         """
-        self.attempts = 0
-        deadline = self._clock.seconds() + self._policy.execution_timeout
+        self._begin_unit()
+        deadline = self._begun + min(self._policy.execution_timeout, self._policy.tight_loop_timeout)
         while True:
             handshake = self._once(order)
             if handshake.is_pending():
@@ -142,7 +149,7 @@ class Delivery:
         Where the venue did not answer, its members are looked up: all of them done is done, none of them rolled back.
         Anything between is raised as it came, because nobody knows what is held.
         """
-        self.attempts = 0
+        self._begin_unit()
         try:
             return self._port.execute_group(orders)
         except VenueError as error:
@@ -157,10 +164,13 @@ class Delivery:
                 raise
             return answers
 
+    def _begin_unit(self) -> None:
+        self.attempts, self._begun = 0, self._clock.seconds()
+
     def settled_again(self, order: Order, accept: Callable[[ExecutionHandshake], bool]) -> ExecutionHandshake | None:
         """The first answer about an operation that ``accept`` takes, asked for again as often as the policy allows.
 
-        Raises ReconciliationTimeoutError (EXEC-005) when that takes longer than the reconciliation may.
+        Raises ReconciliationTimeoutError (EXEC-005) when that, or the unit with it, takes longer than it may.
         """
         started = self._clock.seconds()
         for attempt in range(self._policy.retry_attempts):
@@ -174,7 +184,7 @@ class Delivery:
     def agreed_balances(self, accept: Callable[[Mapping[str, float]], bool]) -> Mapping[str, float] | None:
         """Reported balances that ``accept`` takes, or the last ones when the attempts are used up.
 
-        Raises ReconciliationTimeoutError (EXEC-005) when that takes longer than the reconciliation may.
+        Raises ReconciliationTimeoutError (EXEC-005) when that, or the unit with it, takes longer than it may.
         """
         started = self._clock.seconds()
         reported = self.balances()
@@ -188,12 +198,15 @@ class Delivery:
         return reported
 
     def _refuse_late(self, started: float, what: str) -> None:
-        waited = self._clock.seconds() - started
-        if waited > self._policy.reconciliation_timeout:
-            raise ReconciliationTimeoutError(
-                f"reconciling {what} took {waited:g} s, more than {self._policy.reconciliation_timeout:g} s",
-                waited_seconds=waited,
-            )
+        now = self._clock.seconds()
+        for since, most, late in (
+            (started, self._policy.reconciliation_timeout, f"reconciling {what}"),
+            (self._begun, self._policy.tight_loop_timeout, f"the tight loop, until {what} was reconciled,"),
+        ):
+            if now - since > most:
+                raise ReconciliationTimeoutError(
+                    f"{late} took {now - since:g} s, more than {most:g} s", waited_seconds=now - since
+                )
 
     def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
         """What became of an operation, asked again while the venue cannot be reached."""
@@ -271,6 +284,11 @@ class Delivery:
             return False
         return self.attempts < self._policy.retry_attempts and self._clock.seconds() < deadline
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether the tight loop of the unit has used up its time: nothing more is asked."""
+        return self._clock.seconds() - self._begun > self._policy.tight_loop_timeout
+
     def _patiently(self, ask: Callable[[], _Answer]) -> _Answer:
         """Ask until the venue answers; its error, once the attempts are used up."""
         attempt = 0
@@ -279,7 +297,7 @@ class Delivery:
                 return ask()
             except VenueError as error:
                 self._note(error)
-                if not _is_transient(error) or attempt >= self._policy.retry_attempts:
+                if not _is_transient(error) or attempt >= self._policy.retry_attempts or self._is_over:
                     raise
                 self._clock.sleep(self._policy.delay(attempt))
                 attempt += 1

@@ -207,13 +207,13 @@ class ExecutionManagerConfig(ConfigModel):
     max_retry_attempts: Annotated[int, Field(ge=0, le=100)] = 3
     """Repeats of an order that failed and may be retried."""
     tight_loop_timeout: Seconds = 120.0
-    """Seconds."""
+    """Seconds for an order or a group, from its first attempt until it is reconciled; EXEC-005 beyond them."""
     retry_delay_seconds: NonNegativeFloat = 0.1
     """Wait before a repeat."""
     execution_timeout: Seconds = 30.0
-    """Seconds."""
+    """Seconds until the outcome of an order must be known; EXEC-001 beyond them."""
     reconciliation_timeout: Seconds = 10.0
-    """Seconds."""
+    """Seconds for each comparison with the venues; EXEC-005 beyond them."""
 
 
 class PositionUpdateHandlerConfig(ConfigModel):

@@ -249,6 +249,51 @@ def test_reconciliation_just_in_time_live_goes_on(tmp_path: Path) -> None:
     assert run.codes() == []
 
 
+@dataclass
+class SlowThroughout(FakeVenues):
+    """Venues that take ``answer_seconds`` for an order and ``balance_seconds`` to say what they hold."""
+
+    answer_seconds: float = 0.0
+    balance_seconds: float = 0.0
+
+    def answer(self, order: Order) -> ExecutionHandshake:
+        self.clock.sleep(self.answer_seconds)
+        return self.port.execute(order)
+
+    def balances(self) -> Mapping[str, float] | None:
+        self.clock.sleep(self.balance_seconds)
+        return self.port.balances()
+
+
+SHORT_LOOP = ("component_config.execution_manager.tight_loop_timeout=35",)
+
+
+@pytest.mark.parametrize(("answer_seconds", "stops"), [(28.0, True), (26.0, False)])
+def test_tight_loop_too_slow_live_is_exec_005_though_each_step_is_in_time(
+    answer_seconds: float, stops: bool, tmp_path: Path
+) -> None:
+    make = partial(SlowThroughout, answer_seconds=answer_seconds, balance_seconds=8.0)
+    run = run_faulty(prepared(LENDING, overrides=SHORT_LOOP), quiet_market(LENDING, 1), tmp_path, make, live=True)
+    assert run.codes() == (["EXEC-005"] if stops else [])
+    assert (run.error is not None) == stops
+    assert run.venues.clock.seconds() == answer_seconds + 8.0
+    assert (the_tight_loop(run).get("system_failure_triggered") is True) == stops
+
+
+def test_no_look_up_begins_after_the_tight_loop_timeout(tmp_path: Path) -> None:
+    @dataclass
+    class SlowLookUps(Unreachable):
+        def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
+            self.clock.sleep(70.0)
+            return super().find(operation_id, venue)
+
+    run = run_lending(partial(SlowLookUps, accepts=True, lookups_fail=True), tmp_path, live=True)
+    assert len(run.venues.looked_up) == 2, "of the four that the policy allows"
+    assert run.error is not None
+    assert run.error.code is ErrorCode.EXEC_INTERFACE_UNAVAILABLE
+    assert run.operations() == [("supply", "pending")]
+
+
 # -- row 5: venue missing
 
 

@@ -35,8 +35,8 @@ TIMESTAMP = "2024-05-12T00:00:00"
 RULE = DecisionRule(1, "by_hand", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 SEED = 7
 
-BACKTEST = ExecutionPolicy(0, 0.0, 30.0, 10.0, 1e-9, 0.0)
-LIVE = ExecutionPolicy(3, 0.1, 30.0, 10.0, 0.01, 1e-9)
+BACKTEST = ExecutionPolicy(0, 0.0, 30.0, 10.0, 120.0, 1e-9, 0.0)
+LIVE = ExecutionPolicy(3, 0.1, 30.0, 10.0, 120.0, 0.01, 1e-9)
 
 SNAPSHOT = MarketSnapshot(
     timestamp=TIMESTAMP,

@@ -10,23 +10,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
-from dataflow.engine.backtest import Backtest
+from dataflow.app.fault_plans import fault_wrapper
+from dataflow.engine.backtest import Backtest, PortWrapper
 from dataflow.engine.executors import PlanExecutor
 from dataflow.engine.graph import Graph
+from dataflow.market.random_markets import random_market
+from dataflow.venues.faults.plan import FaultKind, FaultPlan, FaultRule, FaultTarget
+from dataflow.venues.faults.port import FaultyPort
 from dataflow.venues.simulated.router import SimulatedPort
 from schemas import errors
 from schemas.errors import REGISTRY, ErrorCode, PlatformError
 from schemas.intents import OrderIntent, supply
 from schemas.models.handshake import ExecutionHandshake, parse_handshake
 from schemas.models.orders import Order
-from schemas.operations import OperationType, StrategyIntent
+from schemas.operations import StrategyIntent
 from schemas.units import Column
 from tests.support.markets import quiet_market, violent_market
-from tests.support.runs import prepared
+from tests.support.runs import Event, prepared
 from tests.support.scripts import scripted
 from tests.support.venues import FakeVenues, FaultyRun, MakeVenues, Unreachable, run_faulty
 
@@ -55,35 +60,28 @@ class Answering(FakeVenues):
 
 
 @dataclass
-class Refusing(FakeVenues):
-    """Venues that refuse every order."""
-
-    def answer(self, order: Order) -> ExecutionHandshake:
-        return self.failed(order)
-
-
-@dataclass
-class Inflating(FakeVenues):
-    """Venues that report twice what they did."""
-
-    def answer(self, order: Order) -> ExecutionHandshake:
-        done = self.port.execute(order)
-        doubled = {key: 2.0 * change for key, change in done.actual_deltas.items()}
-        return done.model_copy(update={"actual_deltas": doubled})
-
-
-@dataclass
 class Reporting(FakeVenues):
-    """Venues that report balances which differ from what they did, or take their time to do so."""
+    """Venues that report balances which differ from what they did."""
 
     off: Mapping[str, float] | None = None
-    seconds: float = 0.0
 
     def balances(self) -> Mapping[str, float] | None:
-        self.clock.sleep(self.seconds)
         reported = self.port.balances()
         assert reported is not None
         return {**reported, **{key: reported.get(key, 0.0) + by for key, by in (self.off or {}).items()}}
+
+
+@dataclass
+class Planned(FakeVenues):
+    """Venues behind a plan of faults, each of which is told of in the log."""
+
+    wrap: PortWrapper | None = None
+
+    def __post_init__(self) -> None:
+        assert self.wrap is not None
+        faulty = self.wrap(self.port, self.world, self.clock)
+        assert isinstance(faulty, FaultyPort)
+        self.port, self.report_to = faulty, faulty.report_to
 
 
 @dataclass
@@ -96,9 +94,23 @@ class With(FakeVenues):
         self.port = SimulatedPort(self.world, self.venues)
 
 
-def by_venue(make: MakeVenues, *, live: bool = False) -> Trigger:
-    """A supply to venues that misbehave."""
-    return lambda directory, _: run_faulty(prepared(LENDING), quiet_market(LENDING, 1), directory, make, live=live)
+def by_fault(kind: FaultKind, *, mode: str = LENDING, rows: int = 1, **settings: object) -> Trigger:
+    """A plan of faults with one rule, which meets everything, as ``--faults`` takes it."""
+    rule = FaultRule.model_validate({"kind": kind, "probability": 1.0, **settings})
+    plan = FaultPlan(name="one_rule", description="One rule.", rules=(rule,))
+
+    def trigger(directory: Path, _: pytest.MonkeyPatch) -> FaultyRun:
+        backtest = prepared(mode)
+        market = random_market(backtest.market_request(), 1, rows, calm_rows=rows)
+        wrap = fault_wrapper(plan, backtest, market, seed=7)
+        return run_faulty(backtest, market, directory, partial(Planned, wrap=wrap), live=True)
+
+    return trigger
+
+
+def by_venue(make: MakeVenues) -> Trigger:
+    """A supply to venues that misbehave in a way that no plan knows."""
+    return lambda directory, _: run_faulty(prepared(LENDING), quiet_market(LENDING, 1), directory, make, live=False)
 
 
 def by_order(*intents: OrderIntent, venues: tuple[str, ...] = ("wallet", "aave_v3")) -> Trigger:
@@ -118,43 +130,26 @@ def by_capital(capital: float) -> Trigger:
     )
 
 
-def _flash(operation: OperationType, amount: float, sequence: int) -> OrderIntent:
-    return OrderIntent(
-        operation,
-        "morpho",
-        amount,
-        "morpho",
-        "wallet",
-        "USDT",
-        "USDT",
-        ENTRY,
-        atomic_group="flash",
-        sequence_in_group=sequence,
-    )
-
-
-BORROW, REPAY = OperationType.FLASH_BORROW, OperationType.FLASH_REPAY
-
 TRIGGERS: Mapping[str, Trigger] = {
-    "EXEC-001": by_venue(Refusing),
-    "EXEC-002": by_venue(partial(With, venues=("wallet",))),
+    "EXEC-001": by_fault(FaultKind.REJECT, attempts=100),
+    "EXEC-002": by_fault(FaultKind.VENUE_OUTAGE, reads=True),
     "EXEC-003": by_order(replace(supply("USDT", 1.0, ENTRY), target_token=5)),  # type: ignore[arg-type]  # the fault
     "EXEC-004": by_order(replace(supply("USDT", 1.0, ENTRY), sequence_in_group=0)),
-    "EXEC-005": by_venue(partial(Reporting, seconds=11.0), live=True),
-    "EXEC-006": by_order(_flash(BORROW, 5.0, 0), _flash(REPAY, 4.0, 1), venues=("wallet", "aave_v3", "morpho")),
-    "EXEC-007": by_venue(Inflating),
-    "EXEC-008": by_venue(partial(Answering, changes={"fee_amount": float("nan")})),
+    "EXEC-005": by_fault(FaultKind.SLOW_ANSWER, at=FaultTarget.BALANCES, seconds=(11.0, 11.0)),
+    "EXEC-006": by_fault(FaultKind.REVERT, mode="eth_leveraged"),
+    "EXEC-007": by_fault(FaultKind.STALE_PRICE, mode="btc_basis", rows=9, shift=(-0.02, -0.02)),
+    "EXEC-008": by_fault(FaultKind.INVALID_ANSWER),
     "VEN-001": by_order(replace(supply("USDT", 1.0, ENTRY), venue="etherfi")),
-    "VEN-002": by_venue(partial(Unreachable, code=ErrorCode.VEN_TIMEOUT)),
-    "VEN-003": by_venue(partial(Unreachable, code=ErrorCode.VEN_UNAVAILABLE)),
+    "VEN-002": by_fault(FaultKind.TIMEOUT_BEFORE),
+    "VEN-003": by_fault(FaultKind.VENUE_OUTAGE),
     "VEN-004": by_venue(partial(With, venues=("wallet",))),
-    "VEN-005": by_venue(partial(Unreachable, code=ErrorCode.VEN_AUTHENTICATION_FAILED)),
-    "VEN-006": by_venue(partial(Unreachable, code=ErrorCode.VEN_RATE_LIMITED), live=True),
+    "VEN-005": by_fault(FaultKind.AUTHENTICATION_FAILED),
+    "VEN-006": by_fault(FaultKind.RATE_LIMITED),
     "POS-001": by_venue(partial(Answering, changes={"fee_amount": 1.0, "fee_currency": "BTC"})),
     "POS-002": by_venue(partial(Reporting, off={"wallet:BaseToken:KING": 3.0})),
     "POS-003": by_capital(1e16),
     "POS-004": by_venue(partial(Answering, changes={"fee_amount": 1e6, "fee_currency": "USDT"}, hides_balances=True)),
-    "POS-005": by_venue(partial(Reporting, off={"wallet:BaseToken:USDT": 10.0})),
+    "POS-005": by_fault(FaultKind.DUPLICATE_CONFIRMATION),
 }
 
 STOPS = {
@@ -175,12 +170,17 @@ STOPS = {
 """Codes after which the run may not go on; after the others it does."""
 
 
+def found_by_the_engine(run: FaultyRun) -> list[Event]:
+    """Error events, without those in which the plan tells what it did."""
+    return [event for event in run.events("system_errors") if "injected_fault" not in cast("Event", event["metadata"])]
+
+
 @pytest.mark.parametrize("code", TRIGGERS)
 def test_code_is_raised_and_recorded_with_its_severity(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = TRIGGERS[code](tmp_path, monkeypatch)
-    recorded = [event for event in run.events("system_errors") if event["error_code"] == code]
+    recorded = [event for event in found_by_the_engine(run) if event["error_code"] == code]
     assert recorded, run.codes()
     spec = REGISTRY[ErrorCode(code)]
     for event in recorded:

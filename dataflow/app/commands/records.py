@@ -133,6 +133,8 @@ def _print_replay(directory: Path, report: "ReplayReport", faults: Sequence[str]
         ("deltas applied", f"{report.deltas_applied:,}"),
         ("snapshots compared", f"{report.snapshots_compared:,}"),
         ("operations checked", f"{report.operations_checked:,}"),
+        ("complete through order", f"{report.complete_through:,}"),
+        ("events left out", f"{report.left_out:,}"),
         ("faults", f"{len(faults):,}"),
     ]
     print_table(f"Replay of {directory}", ("", ""), rows, right=(1,))
@@ -152,6 +154,8 @@ def _replay_object(directory: Path, report: "ReplayReport", faults: Sequence[str
         "deltas_applied": report.deltas_applied,
         "snapshots_compared": report.snapshots_compared,
         "operations_checked": report.operations_checked,
+        "complete_through": report.complete_through,
+        "left_out": report.left_out,
         "final_positions": dict(report.final_positions),
         "faults": list(faults),
     }

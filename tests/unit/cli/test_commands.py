@@ -154,6 +154,29 @@ def test_replay_of_a_changed_log_fails_and_names_the_key(basis: Basis, finished:
     assert answer.error_line.startswith("POS-005")
 
 
+def test_replay_of_a_log_that_was_cut_says_where_it_is_complete(
+    basis: Basis, finished: FinishedRun, tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.results / finished.run_id, copy)
+    log = copy / "logs" / "events" / "tight_loop.jsonl"
+    kept = log.read_bytes().splitlines(keepends=True)[:-1]
+    log.write_bytes(b"".join(kept))
+    answer = basis("replay", copy, "--json")
+    assert answer.exit_code == 1
+    found = answer.json()
+    begun = json.loads((log.parent / "operation_executions.jsonl").read_bytes().splitlines()[-1])
+    whole = json.loads(basis("replay", finished.run_id, *finished.places, "--json").out)
+    assert found["complete_through"] == begun["order"] - 1, "the last operation has no end any more"
+    assert found["left_out"] == whole["events"] - 1 - begun["order"], "all from there on but the one that is gone"
+    assert whole["left_out"] == 0
+    shown = basis("replay", copy).out
+    assert "complete through order" in shown
+    assert "events left out" in shown
+
+
 def test_export_writes_twelve_files(basis: Basis, finished: FinishedRun, tmp_path: Path) -> None:
     answer = basis("export", finished.run_id, "--out", tmp_path / "csv", *finished.places, "--json")
     files = answer.json()["files"]
