@@ -25,11 +25,11 @@ from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.instants import instant_text, utc_now
 from dataflow.records.instants import parse_instant as parse_log_instant
 from dataflow.records.log_directory import LogDirectoryManager
-from dataflow.records.results import ResultsStore
+from dataflow.records.results import CONFIG_FILE, DATA_FILE, ResultsStore
 from dataflow.venues.faults.plan import FaultPlan
 from schemas.errors import ConfigValidationError, CriticalEngineError, LogDirectoryError, PlatformError
 from schemas.models.config import RunConfig
-from schemas.models.results import Manifest, RunStatus, RunSummary
+from schemas.models.results import DataProvenance, Manifest, RunStatus, RunSummary, SeriesSpan
 from schemas.operations import DecisionType
 from schemas.units import Column, Instants
 
@@ -261,6 +261,9 @@ def _execute(
     )
     components.info("VenueInterfaceManager", "simulated venues ready", begun, venues=list(run.config.venues))
 
+    store.add_file(CONFIG_FILE, run.config.canonical_json)
+    store.add_file(DATA_FILE, _data_provenance(run.market).model_dump_json(indent=2).encode())
+
     def sink(stage: str, instants: Instants, columns: Mapping[str, Column]) -> None:
         store.add_columns(stage, instants, columns, axes, metadata=metadata)
 
@@ -291,6 +294,19 @@ def _execute(
     components.info("BacktestService", "run complete", ended, seconds=time.perf_counter() - started)
     store.complete(summary, run.manifest(RunStatus.COMPLETE), log_dir)
     return CompletedRun(summary, outcome.state)
+
+
+def _data_provenance(market: Market) -> DataProvenance:
+    source = market.provenance
+    return DataProvenance(
+        name=source.name,
+        path=source.path,
+        digest=source.digest,
+        synthetic=source.synthetic,
+        fills=dict(source.fills),
+        coverage={name: SeriesSpan(**span._asdict()) for name, span in source.coverage.items()},
+        warnings=source.warnings,
+    )
 
 
 def _provenance(market: Market) -> dict[str, object]:

@@ -21,7 +21,7 @@ from schemas.errors import DataValidationError, LogWriteError
 from schemas.frames import FRAME_ERRORS, FRAMES
 from schemas.models import EVENT_TYPES, ExecutionHandshake, ExpectedDelta, Order
 from schemas.models.config import ModeConfig, RunConfig, ScenarioConfig, ShareClassConfig, VenueConfig
-from schemas.models.results import Manifest, RunSummary
+from schemas.models.results import DataProvenance, Manifest, RunSummary
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
@@ -37,6 +37,7 @@ MODELS: Final[tuple[type[BaseModel], ...]] = (
     *EVENT_TYPES,
     RunSummary,
     Manifest,
+    DataProvenance,
     ModeConfig,
     VenueConfig,
     ShareClassConfig,

@@ -10,10 +10,11 @@ from typing import Literal
 
 import numpy as np
 
+from dataflow.engine.column_facts import ColumnFacts, column_facts
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
 from dataflow.engine.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
-from dataflow.engine.graph import OBSERVE_STAGES, Graph, build_graph
+from dataflow.engine.graph import Graph, build_graph
 from dataflow.engine.journal import Journal, JournalContext
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.market_rows import MarketRows
@@ -30,7 +31,6 @@ from dataflow.venues.faults.report import FaultSource
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import AttributionError
-from schemas.frames import FRAMES
 from schemas.instruments import cex_key, wallet_key
 from schemas.models.config import RunConfig
 from schemas.operations import DeltaType
@@ -119,15 +119,9 @@ class Backtest:
         indexes = {"liquidity_index": self.config.supplied_tokens, "variable_borrow_index": self.config.borrowed_tokens}
         return {**venues, **indexes, **axes}
 
-    def column_metadata(self) -> dict[str, dict[str, str]]:
-        """Unit and description of every column, for the results."""
-        described = {
-            node.name: {"unit": node.tags.get("unit", ""), "description": node.documentation.partition("\n")[0]}
-            for node in self.graph.in_stages(OBSERVE_STAGES)
-        }
-        frame = FRAMES["market"].to_schema().columns
-        raw = {name: {"unit": str((column.metadata or {}).get("unit", ""))} for name, column in frame.items()}
-        return {**{name.strip("^").removesuffix(r"\."): said for name, said in raw.items()}, **described}
+    def column_metadata(self) -> dict[str, ColumnFacts]:
+        """Unit, sign and description of every column, for the results."""
+        return column_facts(self.graph)
 
     def is_open(self, state: RunState) -> bool:
         """Whether anything but the share-class token in wallet and venues is held."""

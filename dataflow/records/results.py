@@ -30,6 +30,10 @@ from schemas.units import Column, Instants
 MANIFEST_FILE: Final = "manifest.json"
 SUMMARY_FILE: Final = "summary.json"
 SUMMARY_PAGE: Final = "summary.md"
+CONFIG_FILE: Final = "config.json"
+"""The merged configuration; its SHA-256 is the manifest's ``config_digest``."""
+DATA_FILE: Final = "data.json"
+"""Where the market data came from: digest, fills, coverage of each series."""
 LOGS_DIRECTORY: Final = "logs"
 _LOCK_FILE: Final = ".lock"
 _PARTIAL: Final = ".partial"
@@ -53,7 +57,7 @@ class RunEntry:
 class ResultsStore:
     """Writes the results of one run; as a context manager it abandons what was not completed.
 
-    ``prepare`` first, then ``add_columns`` as rows are known, then ``complete`` or ``abandon``.
+    ``prepare`` first, then ``add_file`` and ``add_columns`` as they are known, then ``complete`` or ``abandon``.
     """
 
     def __init__(self, results_dir: Path | str, run_id: str) -> None:
@@ -109,6 +113,12 @@ class ResultsStore:
             self._stages[stage] = StageFile(self._partial / f"{stage}.parquet", metadata or {})
         with _write_faults(self._partial):
             self._stages[stage].add(instants, columns, axes)
+
+    def add_file(self, name: str, content: bytes) -> None:
+        """Write a file of the run as it is. Raises ``LogWriteError`` (LOG-001) when the disk refuses."""
+        self._require_prepared()
+        with _write_faults(self._partial):
+            (self._partial / name).write_bytes(content)
 
     def complete(self, summary: RunSummary, manifest: Manifest, log_dir: Path | str) -> Path:
         """Write everything that is left, make it durable and move it to its place; return the place.

@@ -16,14 +16,19 @@ FUNDING_RATE_MAX: Final = 0.05
 GAS_PRICE_GWEI_MAX: Final = 1e5
 
 
-def column(unit: str, *, ge: float | None = None, le: float | None = None) -> Any:
-    """Declare a column of one value a row: float64, finite, within bounds; absent where the mode has no such node."""
-    return pa.Field(ge=ge, le=le, metadata={"unit": unit})
+def column(unit: str, *, ge: float | None = None, le: float | None = None, description: str | None = None) -> Any:
+    """Declare a column of one value a row: float64, finite, within bounds; absent where the mode has no such node.
+
+    description: of a column that is read from the data set; a node describes itself.
+    """
+    return pa.Field(ge=ge, le=le, metadata={"unit": unit}, description=description)
 
 
-def columns(name: str, unit: str, *, ge: float | None = None, le: float | None = None) -> Any:
+def columns(
+    name: str, unit: str, *, ge: float | None = None, le: float | None = None, description: str | None = None
+) -> Any:
     """Declare the columns ``name.label`` of a node with a second axis."""
-    return pa.Field(alias=rf"^{name}\.", regex=True, ge=ge, le=le, metadata={"unit": unit})
+    return pa.Field(alias=rf"^{name}\.", regex=True, ge=ge, le=le, metadata={"unit": unit}, description=description)
 
 
 def flag() -> Any:

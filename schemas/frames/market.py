@@ -20,26 +20,38 @@ from schemas.signals import SIGNAL_CODES
 class MarketFrame(StageFrame):
     """What was read from the data set, and what it implies before any position is looked at."""
 
-    spot_price: Series[float] | None = columns("spot_price", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
-    """Open of each venue's spot candle."""
-    perp_mark: Series[float] | None = columns("perp_mark", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
-    """Open of each venue's perpetual candle."""
+    spot_price: Series[float] | None = columns(
+        "spot_price", "usdt_per_base", ge=1e-9, le=PRICE_MAX, description="Open of each venue's spot candle."
+    )
+    perp_mark: Series[float] | None = columns(
+        "perp_mark", "usdt_per_base", ge=1e-9, le=PRICE_MAX, description="Open of each venue's perpetual candle."
+    )
     funding_rate: Series[float] | None = columns(
-        "funding_rate", "fraction_per_settlement", ge=-FUNDING_RATE_MAX, le=FUNDING_RATE_MAX
+        "funding_rate",
+        "fraction_per_settlement",
+        ge=-FUNDING_RATE_MAX,
+        le=FUNDING_RATE_MAX,
+        description="Settled rate; 0 on rows without a settlement. > 0: longs pay shorts.",
     )
-    """Settled rate; 0 on rows without a settlement. > 0: longs pay shorts."""
-    funding_settled: Series[float] | None = columns("funding_settled", "flag", ge=0.0, le=1.0)
-    """1 on rows where the venue settles."""
-    reference_price: Series[float] | None = column("usd_per_base", ge=1e-9, le=PRICE_MAX)
-    """Binance spot open of the base asset."""
-    eth_price: Series[float] | None = column("usd_per_eth", ge=1e-9, le=PRICE_MAX)
-    """Binance spot open of ETH."""
+    funding_settled: Series[float] | None = columns(
+        "funding_settled", "flag", ge=0.0, le=1.0, description="1 on rows where the venue settles."
+    )
+    reference_price: Series[float] | None = column(
+        "usd_per_base", ge=1e-9, le=PRICE_MAX, description="Binance spot open of the base asset."
+    )
+    eth_price: Series[float] | None = column(
+        "usd_per_eth", ge=1e-9, le=PRICE_MAX, description="Binance spot open of ETH."
+    )
     liquidity_index: Series[float] | None = columns(
-        "liquidity_index", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
+        "liquidity_index",
+        "underlying_per_scaled_unit",
+        ge=1.0,
+        le=INDEX_MAX,
+        description="On-chain supply index over 1e27.",
     )
-    """On-chain supply index over 1e27."""
-    gas_price_gwei: Series[float] | None = column("gwei", ge=0.0, le=GAS_PRICE_GWEI_MAX)
-    """Average gas price."""
+    gas_price_gwei: Series[float] | None = column(
+        "gwei", ge=0.0, le=GAS_PRICE_GWEI_MAX, description="Average gas price."
+    )
     usd_per_share_class: Series[float] | None = column("usd", ge=1e-9, le=PRICE_MAX)
     """Price of a share-class unit."""
     delta_price_usd: Series[float] | None = column("usd", ge=0.0, le=PRICE_MAX)
@@ -77,13 +89,18 @@ class MarketFrame(StageFrame):
     funding_known: Series[float] | None = flag()
     """1 once the trailing mean is known."""
     variable_borrow_index: Series[float] | None = columns(
-        "variable_borrow_index", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
+        "variable_borrow_index",
+        "underlying_per_scaled_unit",
+        ge=1.0,
+        le=INDEX_MAX,
+        description="On-chain variable borrow index over 1e27.",
     )
-    """On-chain variable borrow index over 1e27."""
-    lst_oracle_ratio: Series[float] | None = column("eth_per_lst", ge=0.5, le=INDEX_MAX)
-    """ETH in one staking token by the protocol's oracle."""
-    lst_market_ratio: Series[float] | None = column("eth_per_lst", ge=1e-3, le=INDEX_MAX)
-    """ETH that one staking token fetches on the market."""
+    lst_oracle_ratio: Series[float] | None = column(
+        "eth_per_lst", ge=0.5, le=INDEX_MAX, description="ETH in one staking token by the protocol's oracle."
+    )
+    lst_market_ratio: Series[float] | None = column(
+        "eth_per_lst", ge=1e-3, le=INDEX_MAX, description="ETH that one staking token fetches on the market."
+    )
     supplied_ratio: Series[float] | None = columns("supplied_ratio", "asset_units_per_token", ge=0.5, le=INDEX_MAX)
     """Asset units in one supplied token."""
     supplied_yield_price_usd: Series[float] | None = columns(
@@ -104,16 +121,29 @@ class MarketFrame(StageFrame):
         "liquidity_index_before", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
     )
     """Supply index of the row before."""
-    candle_high: Series[float] | None = columns("candle_high", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
-    """High of the perpetual's candle that closes at the row."""
-    candle_low: Series[float] | None = columns("candle_low", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
-    """Low of the perpetual's candle that closes at the row."""
-    signal: Series[float] | None = pa.Field(isin=sorted(SIGNAL_CODES.values()), metadata={"unit": "signal"})
-    """Predicted direction: 1 long, -1 short, 0 neutral, 2 hold."""
-    confidence: Series[float] | None = column("fraction", ge=0.0, le=1.0)
-    """Confidence of the prediction."""
-    predicted_sd: Series[float] | None = column("fraction", ge=0.0, le=1.0)
-    """Predicted standard deviation of the price."""
+    candle_high: Series[float] | None = columns(
+        "candle_high",
+        "usdt_per_base",
+        ge=1e-9,
+        le=PRICE_MAX,
+        description="High of the perpetual's candle that closes at the row.",
+    )
+    candle_low: Series[float] | None = columns(
+        "candle_low",
+        "usdt_per_base",
+        ge=1e-9,
+        le=PRICE_MAX,
+        description="Low of the perpetual's candle that closes at the row.",
+    )
+    signal: Series[float] | None = pa.Field(
+        isin=sorted(SIGNAL_CODES.values()),
+        metadata={"unit": "signal"},
+        description="Predicted direction: 1 long, -1 short, 0 neutral, 2 hold.",
+    )
+    confidence: Series[float] | None = column("fraction", ge=0.0, le=1.0, description="Confidence of the prediction.")
+    predicted_sd: Series[float] | None = column(
+        "fraction", ge=0.0, le=1.0, description="Predicted standard deviation of the price."
+    )
     perp_mark_before: Series[float] | None = columns("perp_mark_before", "usdt_per_base", ge=1e-9, le=PRICE_MAX)
     """Mark of the row before."""
     perp_mark_step: Series[float] | None = columns("perp_mark_step", "usdt_per_base", ge=-PRICE_MAX, le=PRICE_MAX)

@@ -178,9 +178,14 @@ class RunConfig(RunSettings):
         return tuple(str(key) for key in sorted(keys, key=self._key_rank))
 
     @cached_property
+    def canonical_json(self) -> bytes:
+        """The configuration as compact JSON: fields in declared order, mappings in file order."""
+        return self.model_dump_json().encode()
+
+    @cached_property
     def config_digest(self) -> str:
-        """SHA-256 of the canonical JSON of the configuration: fields in declared order, mappings in file order."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.canonical_json).hexdigest()
 
     def _key_rank(self, key: PositionKey) -> tuple[int, int]:
         """Class of a key, then its venue on the venue axis."""

@@ -111,3 +111,23 @@ class Manifest(Message):
     finished_at: InstantText | None = None
     error_code: ErrorCode | None = None
     error_message: str | None = None
+
+
+class SeriesSpan(Message):
+    """What was read of one series of a data set."""
+
+    first: Text = Field(description="First instant, ISO-8601, UTC")
+    last: Text = Field(description="Last instant, ISO-8601, UTC")
+    rows: Count
+
+
+class DataProvenance(Message):
+    """Where the market data of a run came from: ``data.json``."""
+
+    name: Text
+    path: str
+    digest: str = Field(description="SHA-256 over the names and bytes of the files read")
+    synthetic: Flag
+    fills: dict[str, Count] = Field(description="Filled rows by column.venue=rule, clipped falls by series.column")
+    coverage: dict[str, SeriesSpan] = Field(description="By series read")
+    warnings: tuple[str, ...] = ()

@@ -3,12 +3,16 @@
 One finished run is read by every reading command; ``--json`` prints one object and nothing else; tables name the facts.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from schemas.models.config import RunConfig
+from schemas.models.results import DataProvenance, Manifest
 from tests.unit.cli.conftest import Basis, FinishedRun
 
 SUMMARY_FIELDS = (
@@ -33,6 +37,27 @@ def test_backtest_json_is_the_summary_on_disk(finished: FinishedRun) -> None:
     assert set(SUMMARY_FIELDS.split()) <= set(finished.summary)
     on_disk = json.loads((finished.results / finished.run_id / "summary.json").read_text())
     assert on_disk == finished.summary
+
+
+def test_a_run_keeps_its_configuration_and_where_its_data_came_from(finished: FinishedRun) -> None:
+    directory = finished.results / finished.run_id
+    manifest = Manifest.model_validate_json((directory / "manifest.json").read_bytes())
+    config = (directory / "config.json").read_bytes()
+    assert hashlib.sha256(config).hexdigest() == manifest.config_digest
+    assert RunConfig.model_validate_json(config).mode.mode == "btc_basis"
+    data = DataProvenance.model_validate_json((directory / "data.json").read_bytes())
+    assert (data.digest, data.synthetic) == (manifest.data_digest, True)
+    assert data.coverage["funding_okx_btcusdt"].rows > 0
+
+
+def test_every_recorded_column_says_its_unit_and_what_it_is(finished: FinishedRun) -> None:
+    schemas = [pq.read_schema(path) for path in sorted((finished.results / finished.run_id).glob("*.parquet"))]
+    fields = [field for schema in schemas for field in schema if field.name != "instant"]
+    assert len(schemas) == 6
+    assert [field.name for field in fields if not {b"unit", b"description"} <= (field.metadata or {}).keys()] == []
+    signs = {field.name: (field.metadata or {}).get(b"sign") for field in fields}
+    assert signs["funding_pnl"] is None
+    assert signs["funding_pnl_step"] == b"> 0 is received."
 
 
 def test_backtest_prints_tables_and_says_that_data_is_synthetic(basis: Basis, data_set: Path, tmp_path: Path) -> None:
