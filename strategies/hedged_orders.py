@@ -122,13 +122,14 @@ class HedgedBook:
     def invest_excess(self, equity_usd: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Turn margin beyond need into staked ETH and as much short. Source: [domain] ruling 18, the other sign."""
         missing = self.stake_share * equity_usd / self.eth_price - self.staked_eth
-        cash = min(max(missing, 0.0) * self.eth_price, sum(max(v.quote_units, 0.0) for v in self.venues))
-        available = sum(max(venue.quote_units, 0.0) for venue in self.venues[1:])
-        gap = max(cash - max(self.desk.quote_units, 0.0), 0.0)
+        wanted = max(missing, 0.0) * self.eth_price
+        free = [self._free_quote(venue, wanted) for venue in self.venues]
+        cash = min(wanted, sum(free))
+        gap, available = max(cash - free[0], 0.0), sum(free[1:])
         moves = [
-            transfer(venue.venue, self.desk.venue, "USDT", gap * max(venue.quote_units, 0.0) / available, intent)
-            for venue in self.venues[1:]
-            if gap > 0.0 and venue.quote_units > 0.0
+            transfer(venue.venue, self.desk.venue, "USDT", gap * amount / available, intent)
+            for venue, amount in zip(self.venues[1:], free[1:], strict=True)
+            if gap > 0.0 and amount > 0.0
         ]
         return moves + self._buy_and_stake(cash, intent)
 
@@ -164,6 +165,11 @@ class HedgedBook:
             if found <= slippage:
                 return quantity
             slippage = found
+
+    def _free_quote(self, venue: MarginVenue, cash: float) -> float:
+        """USDT of a venue that buying ETH for at most ``cash`` may use: the fee of its new short stays."""
+        short = venue.allocation * cash / self.desk.spot_price
+        return max(venue.quote_units - short * venue.perp_mark * self.costs.fee("perp", venue.venue), 0.0)
 
     def _unstake_and_sell(self, share: float, intent: StrategyIntent) -> tuple[list[OrderIntent], float]:
         """Sell a share of what is staked for WETH, bring it to the desk and sell it; orders and USDT received."""

@@ -39,7 +39,7 @@ from schemas.errors import (
     VenueInterfaceUnavailableError,
 )
 from schemas.holdings import Holdings
-from schemas.instruments import VENUES, PositionKey, PositionType, VenueKind, cex_key
+from schemas.instruments import VENUES, PositionKey, PositionType, VenueKind, cex_key, perp_key
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.message import describe_faults, is_format_fault
@@ -459,11 +459,15 @@ class TightLoop:
         base = snapshot.base_asset
         if key.token != "USDT" or base is None or VENUES.get(key.venue) is not VenueKind.CEX:
             return 0.0
-        coins = holdings.units.get(cex_key(key.venue, base), 0.0)
-        if coins == 0.0:
-            return 0.0
-        coins_usd = coins * snapshot.value_of("spot_price", key.venue)
-        return -self._collateral_factor[key.venue] * coins_usd
+        backing, coins = 0.0, holdings.units.get(cex_key(key.venue, base), 0.0)
+        if coins > 0.0:
+            backing += self._collateral_factor[key.venue] * coins * snapshot.value_of("spot_price", key.venue)
+        perp = perp_key(key.venue, base)
+        units = holdings.units.get(perp, 0.0)
+        if units != 0.0:
+            profit = units * (snapshot.value_of("perp_mark", key.venue) - holdings.entry_price[perp])
+            backing += max(profit, 0.0)
+        return min(0.0, -backing)
 
 
 def _balances_differ(found: Sequence[BalanceMismatch], order: Order) -> ReconciliationMismatchError:

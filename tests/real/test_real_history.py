@@ -11,10 +11,9 @@ import pytest
 
 from dataflow.app.backtest import CompletedRun
 from dataflow.records.reading import event_counts, read_events, read_models
-from dataflow.records.replay import replay
 from schemas.models.events import EVENT_TYPES, PositionSnapshot
 from schemas.operations import DecisionType
-from tests.real.conftest import RealRun
+from tests.real.conftest import HOURLY_MODES, RealRun
 from tests.support.markets import BASIS_MODES, MODES
 from tests.support.runs import business_lines, log_dir_of, read_lines, results_dir_of
 
@@ -25,24 +24,6 @@ def column(run: CompletedRun, stage: str, name: str) -> list[float]:
     """A column of a stage, from the results."""
     values: list[float] = arrow_parquet.read_table(results_dir_of(run) / f"{stage}.parquet")[name].to_pylist()
     return values
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_books_explain_themselves(mode: str, real_run: RealRun) -> None:
-    summary = real_run(mode).summary
-    assert summary.orders > 0
-    assert summary.decisions[DecisionType.ENTRY] >= 1
-    assert (summary.operations_failed, summary.reconciliation_failures, summary.liquidations) == (0, 0, 0)
-    assert abs(summary.unexplained_pnl) <= 1e-9 * summary.initial_capital
-    assert sum(summary.pnl_attribution.values()) == pytest.approx(
-        summary.total_pnl_share_class, abs=1e-9 * summary.initial_capital
-    )
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_replay_verifies(mode: str, real_run: RealRun) -> None:
-    report = replay(log_dir_of(real_run(mode)))
-    assert report.ok, report.faults[:3]
 
 
 @pytest.mark.parametrize("mode", BASIS_MODES)
@@ -65,7 +46,7 @@ def test_net_delta_stays_within_two_per_cent_after_every_decision(mode: str, rea
     assert run.summary.max_abs_net_delta_fraction <= 0.02
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", HOURLY_MODES)
 def test_costs_make_the_difference_to_the_closed_form(mode: str, real_run: RealRun) -> None:
     """The parts of the difference are those of the attribution, and trading only costs."""
     real, free = real_run(mode).summary, real_run(mode, scenarios=("frictionless",)).summary
@@ -75,7 +56,7 @@ def test_costs_make_the_difference_to_the_closed_form(mode: str, real_run: RealR
     assert real.total_fees > 0.0
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", HOURLY_MODES)
 def test_all_twelve_files_exist_and_parse(mode: str, real_run: RealRun) -> None:
     run = real_run(mode)
     log_dir = log_dir_of(run)
