@@ -268,7 +268,9 @@ def _execute(
         store.add_columns(stage, instants, columns, axes, metadata=metadata)
 
     next_order = state.order if state else 0
-    with DomainEventLogger(log_dir, run.correlation_id, run.pid, next_order=next_order, write=write) as log:
+    with DomainEventLogger(
+        log_dir, run.correlation_id, run.pid, tables=store.tables, next_order=next_order, write=write
+    ) as log:
         outcome = run.backtest.run(
             run.market,
             capital=run.capital,

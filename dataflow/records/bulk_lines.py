@@ -6,12 +6,12 @@ the rows together. Columns that hold one value only become part of the template.
 its model and written again, and must come out the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from types import UnionType
-from typing import Annotated, Final, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Final, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import orjson
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from dataflow.records.event_csv import cell, inside_quotes
 from schemas.errors import LogSerialisationError
 from schemas.models.events import DomainEvent, event_line
 from schemas.units import INSTANT_DTYPE, Column, Instants
@@ -51,6 +52,7 @@ FieldValue: TypeAlias = (
 
 _DTYPES: Final = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_), INSTANT_DTYPE)
 _NUMPY: Final = orjson.OPT_SERIALIZE_NUMPY
+_PLACE: Final = b"%b"
 _ROWS_WORTH_A_LOOK: Final = 8
 _FIELDS_OF_THE_LOG: Final = ("timestamp", "real_utc_time", "correlation_id", "pid", "order")
 
@@ -63,12 +65,39 @@ class _Template:
         self.parts: list[bytes] = []
         self.columns: list[Sequence[bytes]] = []
         self.shape: list[str] = []
+        self._cells: list[bytes] = []
+        self._texts: dict[int, Callable[[bytes], bytes]] = {}
+        """Places of the columns of texts, and what a table makes of one."""
 
     def lines(self) -> list[bytes]:
-        if not self.columns:
-            return [b"".join(self.parts).replace(b"%%", b"%")] * self.rows
-        template = b"".join(self.parts)
-        return [template % row for row in zip(*self.columns, strict=True)]
+        return self._filled(b"".join(self.parts) + b"}\n", self.columns)
+
+    def table_rows(self) -> list[bytes]:
+        """The same rows as ``dataflow.records.event_csv`` writes them."""
+        columns = [
+            column if place not in self._texts else _mapped(self._texts[place], column)
+            for place, column in enumerate(self.columns)
+        ]
+        return self._filled(b",".join(self._cells) + b"\n", columns)
+
+    def _filled(self, template: bytes, columns: Sequence[Sequence[bytes]]) -> list[bytes]:
+        if not columns:
+            return [template.replace(b"%%", b"%")] * self.rows
+        return [template % row for row in zip(*columns, strict=True)]
+
+    def field(self, lead: bytes, value: FieldValue, name: str) -> None:
+        """Add a field of the event with the text before it."""
+        self.shape.append(name)
+        self.parts.append(lead)
+        part, column = len(self.parts), len(self.columns)
+        self.add(value, name)
+        text = b"".join(self.parts[part:])
+        self._cells.append(cell(text))
+        for place in range(column, len(self.columns)):
+            if text != _PLACE and self.columns[place][0].startswith(b'"'):
+                self._texts[place] = inside_quotes
+            elif any(b"\\" in token for token in self.columns[place]):
+                self._texts[place] = cell
 
     def add(self, value: FieldValue, path: str) -> None:
         """Add a field value; ``path`` names it in errors."""
@@ -92,7 +121,7 @@ class _Template:
         self.parts.append(text.replace(b"%", b"%%"))
 
     def _column(self, tokens: Sequence[bytes]) -> None:
-        self.parts.append(b"%b")
+        self.parts.append(_PLACE)
         self.columns.append(tokens)
 
     def _add_array(self, array: npt.NDArray[np.generic], path: str) -> None:
@@ -148,14 +177,22 @@ class _Template:
         self._literal(end)
 
 
+class Batch(NamedTuple):
+    """Rows of one event class, ready for their files."""
+
+    lines: list[bytes]
+    table_rows: list[bytes]
+    """Empty where no table is wanted."""
+
+
 class BulkEncoder:
-    """Turns batches of quiet rows of one run into event lines."""
+    """Turns batches of quiet rows of one run into event lines, and into rows of its tables."""
 
     def __init__(self, correlation_id: str, pid: int) -> None:
         self._correlation_id, self._pid = correlation_id, pid
         self._proven: set[tuple[type[DomainEvent], tuple[str, ...]]] = set()
 
-    def lines(
+    def encode(
         self,
         event_class: type[DomainEvent],
         *,
@@ -163,7 +200,8 @@ class BulkEncoder:
         timestamps: Instants,
         real_utc_time: str,
         fields: Mapping[str, FieldValue],
-    ) -> list[bytes]:
+        with_table: bool = False,
+    ) -> Batch:
         """Return one line a row, in the order given; fields left out take the default of the model.
 
         Raises ``LogSerialisationError`` (LOG-004), naming event and field, on an unknown or missing field, a wrong
@@ -172,7 +210,7 @@ class BulkEncoder:
         layout = _layout(event_class)
         _check_names(event_class, layout, fields)
         if len(order) == 0:
-            return []
+            return Batch([], [])
         given: dict[str, FieldValue] = {
             **fields,
             "timestamp": timestamps,
@@ -183,14 +221,11 @@ class BulkEncoder:
         }
         template = _Template(event_class, len(order))
         for name, field in layout.items():
-            template.shape.append(name)
-            template.parts.append(field.lead)
             value = given.get(name, field.default)
-            template.add(tuple(value) if field.is_text and isinstance(value, list) else value, name)
-        template.parts.append(b"}\n")
+            template.field(field.lead, tuple(value) if field.is_text and isinstance(value, list) else value, name)
         lines = template.lines()
         self._prove(event_class, tuple(template.shape), lines[0])
-        return lines
+        return Batch(lines, template.table_rows() if with_table else [])
 
     def _prove(self, event_class: type[DomainEvent], shape: tuple[str, ...], line: bytes) -> None:
         """Hold the first line of a new shape against the model path."""
@@ -244,6 +279,11 @@ def _check_names(
     for name, field in layout.items():
         if field.is_required and name not in fields and name not in _FIELDS_OF_THE_LOG:
             raise _fault("a required field is missing", event_class, name)
+
+
+def _mapped(change: Callable[[bytes], bytes], tokens: Sequence[bytes]) -> list[bytes]:
+    changed = {token: change(token) for token in set(tokens)}
+    return [changed[token] for token in tokens]
 
 
 def _encode_array(array: npt.NDArray[np.generic]) -> bytes:

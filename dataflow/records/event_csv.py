@@ -1,24 +1,26 @@
-"""The event files as CSV: one table an event type, with the same columns in every run, empty ones included."""
+"""The event files as CSV: one table an event type, with the same columns in every run, empty ones included.
+
+A cell is the JSON of its field: numbers and truth values as they stand, null as an empty cell, a text as a quoted
+cell, an object or a list as its JSON in a quoted cell. So a row is made of the pieces of a line without another look
+at its numbers, and a run writes its tables beside its lines (``dataflow.records.event_log``).
+"""
 
 import csv
+import io
 from pathlib import Path
-from typing import Final
 
 import orjson
-from pydantic import JsonValue
 
 from dataflow.records.reading import EventRecord, event_name, read_events
 from schemas.errors import LogWriteError
-from schemas.models.events import EVENT_TYPES, DomainEvent
-
-_NESTED: Final = frozenset({dict, list})
+from schemas.models.events import EVENT_TYPES, DomainEvent, event_values
 
 
 def export_events(log_dir: Path, out: Path) -> list[Path]:
     """Write ``{positions,...}.csv`` of the event log under ``log_dir`` into ``out``; return the twelve files.
 
-    Columns are the fields of the model in its order; nested values are JSON, null is empty.
-    Raises ``LogWriteError`` (LOG-001) when the disk refuses, and what ``read_events`` raises.
+    They are, byte for byte, the tables that the run wrote. Raises ``LogWriteError`` (LOG-001) when the disk refuses,
+    and what ``read_events`` raises.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -29,17 +31,53 @@ def export_events(log_dir: Path, out: Path) -> list[Path]:
         ) from error
 
 
+def table_path(directory: Path, event_class: type[DomainEvent]) -> Path:
+    """Return the file of the table of one event type."""
+    return directory / f"{event_name(event_class)}.csv"
+
+
+def header(event_class: type[DomainEvent]) -> bytes:
+    """Return the first row: the fields of the model in its order."""
+    return ",".join(event_class.model_fields).encode() + b"\n"
+
+
+def event_row(event: DomainEvent) -> bytes:
+    """Return the row of an event."""
+    return b",".join(map(cell, event_values(event))) + b"\n"
+
+
+def cell(token: bytes) -> bytes:
+    """Return the cell of one JSON value.
+
+    >>> [cell(token) for token in (b"-1.5", b"null", b'"hold"', b'["USDT",1.0]')]
+    [b'-1.5', b'', b'"hold"', b'"[""USDT"",1.0]"']
+    """
+    first = token[:1]
+    if first in (b"{", b"["):
+        return b'"' + inside_quotes(token) + b'"'
+    if first == b'"':
+        return _text_cell(orjson.loads(token)) if b"\\" in token else token
+    return b"" if token == b"null" else token
+
+
+def inside_quotes(text: bytes) -> bytes:
+    """Return a text as it stands between the quotes of a cell."""
+    return text.replace(b'"', b'""')
+
+
+def _text_cell(text: str) -> bytes:
+    row = io.StringIO()
+    csv.writer(row, quoting=csv.QUOTE_ALL, lineterminator="").writerow([text])
+    return row.getvalue().encode()
+
+
 def _export(log_dir: Path, out: Path, event_class: type[DomainEvent]) -> Path:
-    path = out / f"{event_name(event_class)}.csv"
-    columns = tuple(event_class.model_fields)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(_row(columns, record) for record in read_events(log_dir, event_class))
+    path = table_path(out, event_class)
+    with path.open("wb") as file:
+        file.write(header(event_class))
+        file.writelines(_record_row(event_class, record) for record in read_events(log_dir, event_class))
     return path
 
 
-def _row(columns: tuple[str, ...], record: EventRecord) -> list[JsonValue]:
-    # Our own log has every field in the model's order; a line from elsewhere may not.
-    values = record.values() if tuple(record) == columns else [record.get(column) for column in columns]
-    return [orjson.dumps(value).decode() if value.__class__ in _NESTED else value for value in values]
+def _record_row(event_class: type[DomainEvent], record: EventRecord) -> bytes:
+    return b",".join(cell(orjson.dumps(record.get(name))) for name in event_class.model_fields) + b"\n"

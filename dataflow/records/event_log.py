@@ -6,6 +6,7 @@ Single events pass through their models; rows where nothing happened are written
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ import numpy as np
 
 from dataflow.records.append_file import PART_BYTES, AppendFile, Write
 from dataflow.records.bulk_lines import BulkEncoder, Counts, FieldValue
+from dataflow.records.event_csv import event_row, header, table_path
 from dataflow.records.instants import Clock, instant_text, utc_now
 from dataflow.records.log_directory import EVENTS_DIRECTORY, validate_run_ids
 from schemas.errors import LogBufferOverflowError, LogDirectoryError, LogSerialisationError, LogWriteError
@@ -104,6 +106,9 @@ class _Lines:
 class DomainEventLogger:
     """Writes the twelve event files under ``log_dir/events``; thread-safe, one instance is one writer.
 
+    With ``tables``, a directory, it writes the same events there as CSV (``dataflow.records.event_csv``).
+
+
     The first event of each file is written at once, later ones when 100 wait, when 5 s have passed since the last
     write (seen at the next call, or by ``flush_if_due``), after a ``SystemErrorEvent``, on ``flush`` and on ``close``.
     A buffer is written only when no ``order`` is missing among the events received so far, so that a chunk may be
@@ -120,6 +125,7 @@ class DomainEventLogger:
         correlation_id: str,
         pid: int,
         *,
+        tables: Path | None = None,
         next_order: int = 0,
         part_bytes: int = PART_BYTES,
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
@@ -141,6 +147,7 @@ class DomainEventLogger:
             event_class: _Lines(AppendFile(events_dir / event_class.file_name, part_bytes=part_bytes, write=write))
             for event_class in EVENT_TYPES
         }
+        self._tables = {} if tables is None else {kind: _table(tables, kind, write) for kind in EVENT_TYPES}
         self._counts = dict.fromkeys(EVENT_TYPES, 0)
         self._encoder = BulkEncoder(correlation_id, pid)
         self._clock, self._monotonic, self._lock = clock, monotonic, RLock()
@@ -222,6 +229,8 @@ class DomainEventLogger:
             lines = self._lines[type(event)]
             self._is_urgent |= lines.is_untouched or isinstance(event, SystemErrorEvent)
             lines.add(order, line)
+            if self._tables:
+                self._tables[type(event)].add(order, event_row(event))
             self._accept(type(event), rows=1, size=len(line), last_order=order)
 
     def log_rows(
@@ -242,13 +251,21 @@ class DomainEventLogger:
         if len(order) == 0:
             return
         with self._lock:
-            batch = self._encoder.lines(
-                event_class, order=order, timestamps=timestamps, real_utc_time=self.real_utc_time(), fields=fields
+            batch = self._encoder.encode(
+                event_class,
+                order=order,
+                timestamps=timestamps,
+                real_utc_time=self.real_utc_time(),
+                fields=fields,
+                with_table=bool(self._tables),
             )
             lines = self._lines[event_class]
             self._is_urgent |= lines.is_untouched
-            lines.add_batch(order.copy(), batch)
-            self._accept(event_class, rows=len(batch), size=len(batch[0]) * len(batch), last_order=int(order[-1]))
+            lines.add_batch(order.copy(), batch.lines)
+            if self._tables:
+                self._tables[event_class].add_batch(order.copy(), batch.table_rows)
+            rows = len(batch.lines)
+            self._accept(event_class, rows=rows, size=len(batch.lines[0]) * rows, last_order=int(order[-1]))
 
     # -- reading and writing out
 
@@ -269,7 +286,7 @@ class DomainEventLogger:
     def flush(self) -> None:
         """Write everything that waits, by file and in order."""
         with self._lock:
-            for lines in self._lines.values():
+            for lines in self._files():
                 lines.write()
             self._waiting = self._waiting_bytes = 0
             self._is_urgent = False
@@ -288,9 +305,9 @@ class DomainEventLogger:
     def close(self) -> None:
         """Write everything that waits and close every file, also where one refuses; safe to call twice."""
         with self._lock, ExitStack() as files:
-            for lines in reversed(self._lines.values()):
+            for lines in reversed(self._files()):
                 files.callback(lines.file.close)
-            if not all(lines.file.is_closed for lines in self._lines.values()):
+            if not all(lines.file.is_closed for lines in self._files()):
                 self.flush()
 
     def __enter__(self) -> Self:
@@ -300,6 +317,10 @@ class DomainEventLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _files(self) -> list[_Lines]:
+        """Every file of the log; the lines come before the tables that repeat them."""
+        return [*self._lines.values(), *self._tables.values()]
 
     def _accept(self, event_class: type[DomainEvent], *, rows: int, size: int, last_order: int) -> None:
         self._counts[event_class] += rows
@@ -316,6 +337,13 @@ class DomainEventLogger:
                 f"{missing} events before order {self._next_order} are missing; log a chunk completely, or flush()",
                 waiting_bytes=self._waiting_bytes,
             )
+
+
+def _table(directory: Path, event_class: type[DomainEvent], write: Write) -> _Lines:
+    """A table with its header; it is one file, however long."""
+    file = AppendFile(table_path(directory, event_class), part_bytes=sys.maxsize, write=write)
+    file.append(header(event_class))
+    return _Lines(file)
 
 
 def _check_envelope(event_class: type[DomainEvent], order: Counts, timestamps: Instants) -> None:

@@ -73,6 +73,12 @@ class ResultsStore:
         """The directory in which the results will stand."""
         return self.results_dir / self.run_id
 
+    @property
+    def tables(self) -> Path:
+        """The directory for the tables that the event log writes while the run goes on."""
+        self._require_prepared()
+        return self._partial
+
     def prepare(self, manifest: Manifest) -> None:
         """Make sure, before the run begins, that its results can be written; write the running manifest.
 
@@ -132,7 +138,6 @@ class ResultsStore:
                 stage.close()
             (self._partial / SUMMARY_FILE).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
             (self._partial / SUMMARY_PAGE).write_text(summary_page(summary, manifest), encoding="utf-8")
-            export_events(Path(log_dir), self._partial)
             shutil.copytree(log_dir, self._partial / LOGS_DIRECTORY, copy_function=_link_or_copy)
             _write_manifest(self._partial, manifest)
             _sync_tree(self._partial)

@@ -154,7 +154,7 @@ def parts_of_a_run() -> Iterator[Line]:
         silent = run_engine(backtest, market)
         yield _part("event and component logs", with_logs.records_seconds - silent.records_seconds)
         yield _part("Parquet", median_seconds(lambda: _write_parquet(backtest, market, columns, out), 3))
-        yield _part("CSV of the twelve event types", median_seconds(lambda: export_events(logs, out), 1))
+        yield _part("export of the twelve event types as CSV", median_seconds(lambda: export_events(logs, out), 1))
     yield _part("summary", median_seconds(lambda: _summarise(market, columns)))
 
 
@@ -290,12 +290,16 @@ def _bulk_fields(
 
 
 def _bulk_lines(event_class: type[DomainEvent], market: Market, fields: Mapping[str, FieldValue]) -> list[bytes]:
-    return BulkEncoder(CORRELATION_ID, PID).lines(
-        event_class,
-        order=np.arange(len(market.instants)),
-        timestamps=market.instants,
-        real_utc_time="2024-01-01T00:00:00.000000",
-        fields=fields,
+    return (
+        BulkEncoder(CORRELATION_ID, PID)
+        .encode(
+            event_class,
+            order=np.arange(len(market.instants)),
+            timestamps=market.instants,
+            real_utc_time="2024-01-01T00:00:00.000000",
+            fields=fields,
+        )
+        .lines
     )
 
 

@@ -18,6 +18,7 @@ from dataflow.records.append_file import part_paths
 from dataflow.records.log_directory import COMPONENTS, component_log_name
 from dataflow.records.reading import event_counts, read_events, read_models
 from dataflow.records.replay import replay
+from dataflow.records.results import export_csv
 from schemas.errors import PlatformError
 from schemas.models.events import EVENT_TYPES, PositionSnapshot
 from tests.support.data_sets import violent_data_set
@@ -192,6 +193,12 @@ class TestEvents:
             if path.is_file() and path.suffix == ".jsonl":
                 assert (results / "logs" / path.relative_to(log_dir)).read_bytes() == path.read_bytes()
         assert {path.stem for path in results.glob("*.csv")} >= set(EVENT_NAMES)
+
+    def test_the_tables_are_those_that_an_export_of_the_log_writes(
+        self, log_dir: Path, completed: CompletedRun, tmp_path: Path
+    ) -> None:
+        for path in export_csv(log_dir, tmp_path):
+            assert path.read_bytes() == (results_dir_of(completed) / path.name).read_bytes(), path.name
 
 
 class TestFailedRuns:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dataflow.records.bulk_lines import BulkEncoder, Counts, FieldValue
+from dataflow.records.bulk_lines import Batch, BulkEncoder, Counts, FieldValue
+from dataflow.records.event_csv import event_row
 from schemas.errors import LogSerialisationError
 from schemas.models.events import (
     DomainEvent,
@@ -150,8 +151,17 @@ def value_at(value: FieldValue, row: int) -> object:
 
 
 def encode(event_class: type[DomainEvent], order: Counts, fields: Mapping[str, FieldValue]) -> list[bytes]:
-    return BulkEncoder("run1", 7).lines(
-        event_class, order=order, timestamps=start(len(order)), real_utc_time=REAL_UTC_TIME, fields=fields
+    return encode_both(event_class, order, fields).lines
+
+
+def encode_both(event_class: type[DomainEvent], order: Counts, fields: Mapping[str, FieldValue]) -> Batch:
+    return BulkEncoder("run1", 7).encode(
+        event_class,
+        order=order,
+        timestamps=start(len(order)),
+        real_utc_time=REAL_UTC_TIME,
+        fields=fields,
+        with_table=True,
     )
 
 
@@ -180,14 +190,14 @@ def decisions(rows: int) -> dict[str, FieldValue]:
     ids=lambda event_class: event_class.__name__,
 )
 @given(data=st.data())
-def test_bulk_lines_are_the_lines_of_the_model(event_class: type[DomainEvent], data: st.DataObject) -> None:
+def test_bulk_lines_and_rows_are_those_of_the_model(event_class: type[DomainEvent], data: st.DataObject) -> None:
     rows = data.draw(st.sampled_from([1, 2, 9]), label="rows")
     fields = data.draw(batch(event_class, rows), label="fields")
     order = 5 * np.arange(rows) + data.draw(st.integers(0, 2**40), label="first order")
 
-    lines = encode(event_class, order, fields)
+    lines, table_rows = encode_both(event_class, order, fields)
 
-    for row, line in enumerate(lines):
+    for row, (line, table_row) in enumerate(zip(lines, table_rows, strict=True)):
         event = event_class.model_validate(
             {
                 "timestamp": str(start(rows)[row]),
@@ -199,6 +209,7 @@ def test_bulk_lines_are_the_lines_of_the_model(event_class: type[DomainEvent], d
             }
         )
         assert line == event_line(event)
+        assert table_row == event_row(event)
         assert event_class.model_validate_json(line) == event
 
 

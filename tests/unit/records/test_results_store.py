@@ -102,9 +102,9 @@ def make_summary(**changes: object) -> RunSummary:
     )
 
 
-def write_logs(base_dir: Path, correlation_id: str = "c1", pid: int = 1) -> Path:
+def write_logs(base_dir: Path, correlation_id: str = "c1", pid: int = 1, *, tables: Path | None = None) -> Path:
     log_dir = LogDirectoryManager.create_run_logs(correlation_id, pid, "btc_basis", "btc_basis", 1e5, base_dir)
-    with DomainEventLogger(log_dir, correlation_id, pid) as logger:
+    with DomainEventLogger(log_dir, correlation_id, pid, tables=tables) as logger:
         logger.log_health_status(
             HealthStatusEvent.model_validate(
                 {
@@ -135,7 +135,7 @@ def complete(tmp_path: Path, run_id: str = "run1", created_at: str = "2025-01-15
         {"units": ("binance:BaseToken:BTC", "okx:BaseToken:BTC")},
         metadata={"equity": {"unit": "share_class"}, "units": {"unit": "BTC", "sign": "long > 0"}},
     )
-    log_dir = write_logs(tmp_path / "logs", correlation_id=f"c-{run_id}")
+    log_dir = write_logs(tmp_path / "logs", correlation_id=f"c-{run_id}", tables=store.tables)
     sealed = make_manifest(run_id, RunStatus.COMPLETE, created_at=created_at)
     return store.complete(make_summary(run_id=run_id), sealed, log_dir)
 
@@ -184,7 +184,8 @@ class TestComplete:
             assert len(rows) == (1 if kind is HealthStatusEvent else 0)
         (row,) = (path / "health_status.csv").read_text().splitlines()[1:]
         assert row == (
-            '2024-05-12T00:00:00,2024-05-12T00:00:00,c-run1,1,0,{},healthy,"{""PositionMonitor"":""healthy""}",1.0'
+            '"2024-05-12T00:00:00","2024-05-12T00:00:00","c-run1",1,0,"{}","healthy",'
+            '"{""PositionMonitor"":""healthy""}",1.0'
         )
 
     def test_export_writes_the_same_tables_elsewhere(self, tmp_path: Path) -> None:
