@@ -10,6 +10,7 @@ import pandera.errors
 import pandera.pandas as pa
 
 from dataflow.engine.executors import Values
+from dataflow.engine.frame_bounds import within_bounds
 from dataflow.engine.graph import OBSERVE_STAGES, Graph
 from schemas.errors import PlatformError
 from schemas.frames import FRAME_ERRORS, FRAMES
@@ -47,7 +48,8 @@ def validate_stage(
     Raises the stage's error (``schemas.frames.FRAME_ERRORS``), naming the first faulty column, its row, instant and
     value, and how many more there are.
     """
-    _validate(stage, pd.DataFrame(flattened(columns, axes), copy=False), instants)
+    if not within_bounds(stage, columns):
+        _validate(stage, pd.DataFrame(flattened(columns, axes), copy=False), instants)
 
 
 def _validate(stage: str, frame: pd.DataFrame, instants: Instants | None) -> None:
@@ -107,12 +109,8 @@ class CallCheck:
             self._checked[id(value)] = value
 
     def _check_column(self, stage: str, name: str, value: Column) -> None:
-        flat = flattened({name: value}, self._axes)
-        schema = _column_schema(stage, name)
-        try:
-            schema.validate(pd.DataFrame(flat, copy=False), lazy=True)
-        except pandera.errors.SchemaErrors:
-            _validate(stage, pd.DataFrame(flat, copy=False), None)
+        if not within_bounds(stage, {name: value}):
+            _validate(stage, pd.DataFrame(flattened({name: value}, self._axes), copy=False), None)
 
 
 MARKET_INPUTS = frozenset(
@@ -136,14 +134,6 @@ MARKET_INPUTS = frozenset(
     }
 )
 """Graph inputs that are columns of the data set."""
-
-
-@cache
-def _column_schema(stage: str, name: str) -> pa.DataFrameSchema:
-    """The frame of a stage cut down to the columns of one node."""
-    whole = _schema(stage)
-    kept = {key: column for key, column in whole.columns.items() if key in (name, rf"^{name}\.")}
-    return pa.DataFrameSchema(columns=kept, strict=True, coerce=False)
 
 
 def validate_operations(events: Sequence[DomainEvent]) -> None:

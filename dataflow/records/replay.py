@@ -177,18 +177,23 @@ def replay(
     numbering = _Numbering.of(path, first_order)
     is_cut = bool(tails) or numbering.missing is not None
     book = _Book(dict(initial_positions or {}), first_order - 1)
+    logged, loops = list[OperationExecutionEvent](), set[str]()
     for event in _by_order(path):
         if (event.order or 0) <= numbering.last_order:
             book.take(event)
+        if isinstance(event, OperationExecutionEvent):
+            logged.append(event)
+        elif isinstance(event, TightLoopExecutionEvent):
+            loops.add(event.operation_id)
     book.finish(numbering.last_order, is_cut=is_cut)
     until = book.complete_through if is_cut else numbering.last_order
-    operations = [event for event in read_models(path, OperationExecutionEvent) if (event.order or 0) <= until]
+    operations = [event for event in logged if (event.order or 0) <= until]
     return ReplayReport(
         faults=(
             *book.faults,
             *numbering.faults,
             *numbering.missing_fault(book.complete_through),
-            *_check_counts(path, operations, until, is_cut=is_cut),
+            *_check_counts(path, operations, loops, until, is_cut=is_cut),
             *(fault for operation in operations for fault in _check_deltas(operation)),
         ),
         torn_tails=tails,
@@ -272,10 +277,9 @@ def _order_of(order: object) -> int:
 
 
 def _check_counts(
-    path: Path | str, operations: list[OperationExecutionEvent], until: int, *, is_cut: bool
+    path: Path | str, operations: list[OperationExecutionEvent], loops: set[str], until: int, *, is_cut: bool
 ) -> Iterator[ReplayFault]:
     """Hold operations against tight loops, groups and the orders that decisions made, up to an ``order``."""
-    loops = {event.operation_id for event in read_models(path, TightLoopExecutionEvent)}
     groups = {event.atomic_group_id: event for event in read_models(path, AtomicOperationGroupEvent)}
     for operation in operations:
         unit = operation.atomic_group_id or operation.operation_id

@@ -20,7 +20,7 @@ import dagster_project.checks as checks_module
 from dagster_project.definitions import build_definitions, job_name
 from dagster_project.partitions import Months
 from dataflow.app.backtest import BacktestRequest, run_backtest
-from dataflow.engine import validation
+from dataflow.engine import frame_bounds, validation
 from dataflow.engine.backtest import ExecutorName
 from dataflow.engine.graph import OBSERVE_STAGES
 from dataflow.records.reading import EventRecord, event_name, read_events
@@ -208,7 +208,8 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     stage = str(request.param)
     frames: Mapping[str, object] = {**FRAMES, stage: BrokenFrame(stage)}
     monkeypatch.setattr(validation, "FRAMES", frames)
-    caches = (validation._schema, validation._column_schema)
+    monkeypatch.setattr(frame_bounds, "FRAMES", frames)
+    caches = (validation._schema, frame_bounds._bounds_of)
     for cached in caches:
         cached.cache_clear()
     yield stage
