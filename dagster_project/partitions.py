@@ -12,7 +12,8 @@ from typing import Final, Self
 import dagster as dg
 import numpy as np
 
-from dataflow.app.backtest import BacktestRequest, parse_instant
+from dataflow.app.backtest import BacktestRequest
+from dataflow.app.instants import parse_instant
 from schemas.errors import ConfigValidationError
 
 FIRST_MONTH_VARIABLE: Final = "BASIS_FIRST_MONTH"

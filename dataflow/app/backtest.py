@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.app.config_files import LoadedConfig, load_run_config
 from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
+from dataflow.app.instants import parse_instant
 from dataflow.app.provenance import code_version, package_versions
 from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
 from dataflow.engine.component_logs import ComponentLogs
@@ -23,7 +24,6 @@ from dataflow.market.synthetic import synthetic_data_set
 from dataflow.records.append_file import Write
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.instants import instant_text, utc_now
-from dataflow.records.instants import parse_instant as parse_log_instant
 from dataflow.records.log_directory import LogDirectoryManager
 from dataflow.records.results import CONFIG_FILE, DATA_FILE, ResultsStore
 from dataflow.venues.faults.plan import FaultPlan
@@ -92,10 +92,14 @@ class _Run:
     created_at: str
     fault_plan: FaultPlan | None
 
+    @property
+    def policy(self) -> ExecutionPolicyName:
+        """Retries and tolerances: as asked for, else live with a fault plan and backtest without."""
+        return self.request.policy or ("live" if self.fault_plan is not None else "backtest")
+
     def venues(self, state: RunState | None) -> VenueSetup:
         """How orders reach the venues: through the fault plan, if there is one."""
-        request, plan = self.request, self.fault_plan
-        is_live = request.policy == "live" or (request.policy is None and plan is not None)
+        request, plan, is_live = self.request, self.fault_plan, self.policy == "live"
         if plan is None:
             return VenueSetup(live_policy=is_live)
         wrap = fault_wrapper(plan, self.backtest, self.market, seed=request.seed, state=state)
@@ -117,6 +121,8 @@ class _Run:
             end=instant_text(instants[-1]),
             initial_capital=self.capital,
             seed=self.request.seed,
+            policy=self.policy,
+            fault_plan=None if self.fault_plan is None else self.fault_plan.name,
             config_digest=self.config.config_digest,
             data_digest=self.market.provenance.digest,
             code_version=code_version(),
@@ -126,20 +132,6 @@ class _Run:
             error_code=None if error is None else error.code,
             error_message=None if error is None else error.message,
         )
-
-
-def parse_instant(text: str, option: str) -> np.datetime64:
-    """The instant that a text names, UTC; ConfigValidationError (CONFIG-003) for any other text.
-
-    >>> parse_instant("2024-05-12T00:00Z", "--start")
-    np.datetime64('2024-05-12T00:00:00')
-    """
-    try:
-        return np.datetime64(instant_text(parse_log_instant(text)), "s")
-    except ValueError as error:
-        raise ConfigValidationError(
-            f"{option} {text!r} is not an instant; write 2024-05-12 or 2024-05-12T00:00Z", option=option
-        ) from error
 
 
 def resolve_data_set(data: str, seed: int, progress: Progress | None = None) -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from dataflow.app.commands import backtest, config, data, graph, modes, records, runs, schemas, simulate
+from dataflow.app.commands import backtest, config, data, graph, modes, records, runs, schemas, simulate, trace
 from dataflow.app.commands.failures import BasisCommand, BasisGroup
 
 _COLLECT_AFTER_OBJECTS: Final = 50_000
@@ -58,6 +58,7 @@ _group(
     "runs", "List, show and compare the runs under --results.", list=runs.list_, show=runs.show, compare=runs.compare
 )
 _command("events", records.events)
+_command("trace", trace.trace)
 _command("replay", records.replay)
 _command("export", records.export)
 _group("config", "Show a mode's merged configuration, or check files.", show=config.show, check=config.check)

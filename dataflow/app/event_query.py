@@ -1,4 +1,4 @@
-"""Queries on the event log of a run: conditions on fields, counts by type."""
+"""Queries on the event log of a run: conditions on fields and on time."""
 
 import operator
 import re
@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from dataflow.app.instants import parse_instant
 from dataflow.records.reading import EventRecord, event_class_of, read_events
 from schemas.errors import ConfigValidationError
 from schemas.models.events import DomainEvent
@@ -82,13 +83,22 @@ def parse_condition(text: str, event_class: type[DomainEvent]) -> Condition:
     return Condition(path, match["test"], match["value"].strip())
 
 
-def find_events(run_dir: Path, event_type: str, conditions: Sequence[str]) -> Iterator[EventRecord]:
+def find_events(
+    run_dir: Path, event_type: str, conditions: Sequence[str], *, start: str | None = None, end: str | None = None
+) -> Iterator[EventRecord]:
     """Yield the events of one type that pass every condition, in the order of the log.
 
-    Raises ConfigValidationError (CONFIG-003) on an unknown type or a bad condition, and what ``read_events`` raises.
+    start, end: first and last instant of the engine's clock, both taken in.
+    Raises ConfigValidationError (CONFIG-003) on an unknown type, a bad condition or instant, and what ``read_events``
+    raises.
     """
     event_class = event_class_of(event_type)
     tests = [parse_condition(text, event_class) for text in conditions]
+    tests += [
+        Condition(("timestamp",), test, str(parse_instant(text, option)))
+        for option, test, text in (("--start", ">=", start), ("--end", "<=", end))
+        if text is not None
+    ]
     return (record for record in read_events(run_dir, event_class) if all(test.holds(record) for test in tests))
 
 

@@ -46,10 +46,10 @@ class ExecutionRecords:
         self._journal, self._max_retries = journal, max_retries
         self._undeclared: set[str] = set()
 
-    def venue_faults(self, timestamp: str, faults: Sequence[PlatformError]) -> None:
-        """One error event for each time that a venue could not be reached."""
+    def venue_faults(self, timestamp: str, faults: Sequence[PlatformError], unit: str) -> None:
+        """One error event for each time that a venue could not be reached for an operation or group."""
         for fault in faults:
-            self._journal.failure(timestamp, fault, _stack())
+            self._journal.failure(timestamp, fault, _stack(), operation_id=unit)
 
     def undeclared(self, timestamp: str, keys: Collection[str]) -> None:
         """Balances that a venue reports and the mode does not subscribe: a warning (POS-002), once a key and run."""

@@ -5,6 +5,7 @@ operations, P&L. Quiet rows are counted at once and written from columns in bulk
 decision pass through the models. Numbers depend on rows and phases only, never on windows.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -320,9 +321,10 @@ class Journal:
         message = f"risk limit breached: {what}" if self.breached else f"risk limit breach ended: {what} hold again"
         self._error(timestamp, order, ErrorCode.RISK_LIMIT_BREACHED, message, "RiskMonitor", Severity.HIGH, message)
 
-    def failure(self, timestamp: str, error: PlatformError, trace: str) -> None:
-        """An error that a component raised."""
-        self._error(timestamp, self.order, error.code, error.message, error.component, error.severity, trace)
+    def failure(self, timestamp: str, error: PlatformError, trace: str, **facts: JsonScalar) -> None:
+        """An error that a component raised; its context, and facts beside it, are the metadata of its event."""
+        metadata = {name: _json_fact(fact) for name, fact in {**facts, **error.context}.items()}
+        self._error(timestamp, self.order, error.code, error.message, error.component, error.severity, trace, metadata)
         self.order += 1
 
     def injected(self, fault: InjectedFault) -> None:
@@ -643,6 +645,11 @@ def structured_deltas(
         )
         unpaid = 0.0 if is_fee else unpaid
     return records
+
+
+def _json_fact(fact: JsonScalar) -> JsonScalar:
+    """The fact itself; as text where JSON has no number for it."""
+    return str(fact) if isinstance(fact, float) and not math.isfinite(fact) else fact
 
 
 def _health(errors: int) -> HealthStatus:

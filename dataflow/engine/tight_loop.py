@@ -178,7 +178,7 @@ class TightLoop:
         outcome.attempted += 1
         started = time.perf_counter()
         try:
-            with self._reaching(decision.timestamp):
+            with self._reaching(decision.timestamp, order.operation_id):
                 handshake = self._send(known)
         except (VenueError, ExecutionError) as error:
             self._records.lost_track(
@@ -227,8 +227,8 @@ class TightLoop:
         return handshake
 
     @contextmanager
-    def _reaching(self, timestamp: str) -> Iterator[None]:
-        """Record every error of a venue met meanwhile; one that it cannot recover from becomes EXEC-002.
+    def _reaching(self, timestamp: str, unit: str) -> Iterator[None]:
+        """Record every error of a venue met for an operation or group; one without recovery becomes EXEC-002.
 
         The outcome is then unknown, so the run must stop.
         """
@@ -239,7 +239,7 @@ class TightLoop:
                 raise
             raise VenueInterfaceUnavailableError(error.one_line(), **error.context) from error
         finally:
-            self._records.venue_faults(timestamp, self._delivery.faults)
+            self._records.venue_faults(timestamp, self._delivery.faults, unit)
             self._delivery.faults.clear()
 
     # -- an atomic group
@@ -258,7 +258,7 @@ class TightLoop:
         outcome.attempted += len(orders)
         started = time.perf_counter()
         try:
-            with self._reaching(decision.timestamp):
+            with self._reaching(decision.timestamp, group):
                 handshakes = self._delivery.execute_group(orders)
             committed = is_committed(group, orders, handshakes)
         except (VenueError, ExecutionError) as error:
@@ -318,7 +318,7 @@ class TightLoop:
         given = {**known, "holdings": holdings}
         compared = self._compare(given, handshake)
         if not compared.success and order.atomic_group_id is None:
-            with self._reaching(decision.timestamp):
+            with self._reaching(decision.timestamp, order.operation_id):
                 again = self._delivery.settled_again(order, lambda found: self._compare(given, found).success)
             if again is not None:
                 handshake, compared = again, self._compare(given, again)
@@ -373,14 +373,15 @@ class TightLoop:
 
     def _reconciled(self, timestamp: str, fills: Sequence[_Fill], timing: Timing) -> None:
         """Compare the books with what the venues report; stops the run on a difference."""
-        found = self._differing(timestamp, fills[-1].after, fills[-1].handshake)
+        last = fills[-1]
+        found = self._differing(timestamp, last.order, last.after, last.handshake)
         seconds = time.perf_counter() - timing.executed
         self._records.reconciliation(timestamp, [fill.reconciliation for fill in fills], seconds, found)
         if found:
-            raise _balances_differ(found, fills[-1].order)
+            raise _balances_differ(found, last.order)
 
     def _differing(
-        self, timestamp: str, holdings: Holdings, handshake: ExecutionHandshake | None
+        self, timestamp: str, order: Order, holdings: Holdings, handshake: ExecutionHandshake | None
     ) -> tuple[BalanceMismatch, ...]:
         """Keys whose balance at the venue is not the one in the books, asked for again while there are some."""
 
@@ -388,7 +389,7 @@ class TightLoop:
             tolerance = self._policy.relative_tolerance
             return balance_mismatches(holdings, reported, handshake, relative_tolerance=tolerance)
 
-        with self._reaching(timestamp):
+        with self._reaching(timestamp, order.atomic_group_id or order.operation_id):
             reported = self._delivery.agreed_balances(lambda balances: not differing(balances))
         if reported is None:
             return ()
@@ -398,7 +399,7 @@ class TightLoop:
     def _refuse_silent_fill(self, timestamp: str, order: Order, holdings: Holdings) -> None:
         """Stop the run where an order that counts as failed has moved a balance at the venue after all."""
         started = time.perf_counter()
-        found = self._differing(timestamp, holdings, None)
+        found = self._differing(timestamp, order, holdings, None)
         if found:
             self._records.reconciliation(timestamp, [], time.perf_counter() - started, found)
             raise _balances_differ(found, order)

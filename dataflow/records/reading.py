@@ -129,17 +129,21 @@ def _whole_bytes(content: bytes) -> int:
 
 
 def _records(path: Path | str, event_class: type[DomainEvent]) -> Iterator[tuple[Path, int, bytes, EventRecord]]:
-    """Yield part, line number (from 1), line and record."""
+    """Yield part, line number (from 1), line and record, a line in memory at a time."""
     for part in event_parts(path, event_class):
-        content = part.read_bytes()
-        for number, line in enumerate(content[: _whole_bytes(content)].splitlines(), start=1):
-            try:
-                record = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise _damage(part, number, str(error)) from error
-            if not isinstance(record, dict):
-                raise _damage(part, number, "no JSON object")
-            yield part, number, line, record
+        with part.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    record = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    if not file.read(1):
+                        break  # the torn tail
+                    raise _damage(part, number, str(error)) from error
+                if not line.endswith(b"\n"):
+                    break
+                if not isinstance(record, dict):
+                    raise _damage(part, number, "no JSON object")
+                yield part, number, line, record
 
 
 def _damage(part: Path, number: int, what: str) -> LogSerialisationError:

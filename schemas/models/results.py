@@ -103,6 +103,8 @@ class Manifest(Message):
     end: InstantText | None = None
     initial_capital: PositiveNumber
     seed: Count
+    policy: Text = Field(default="backtest", description="Retries and tolerances: backtest or live")
+    fault_plan: Text | None = Field(default=None, description="Plan whose faults were injected; null without one")
     config_digest: Text
     data_digest: Text
     code_version: Text

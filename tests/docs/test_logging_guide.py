@@ -58,7 +58,9 @@ def values_of(text: str) -> int:
 def test_a_command_prints_what_the_guide_says(fence: Fence, example_runs: dict[str, ExampleRun]) -> None:
     run, asked = example_runs[fence.checks["run"]], fence.checks
     printed = shell(run.filled(fence.text), run.log_dir if asked["cwd"] == "log_dir" else run.root)
-    if "prints" in asked:
+    if "has" in asked:
+        assert [word for word in asked["has"].replace("_", " ").split(",") if word not in printed] == []
+    elif "prints" in asked:
         assert values_of(printed) == int(asked["prints"])
     elif "lines" in asked:
         every = sum(run.summary.event_counts.values())

@@ -27,7 +27,7 @@ def make(
 
     Example:  basis data make data/synthetic --days 365 --seed 11
     """
-    from dataflow.app.backtest import parse_instant
+    from dataflow.app.instants import parse_instant
     from dataflow.market.synthetic import write_synthetic
 
     first_day = str(parse_instant(start, "--start").astype("datetime64[D]"))

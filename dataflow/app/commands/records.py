@@ -1,6 +1,7 @@
 """``basis events``, ``basis replay`` and ``basis export``: the event log of a run read, proved and handed on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,8 @@ Where = Annotated[
     list[str] | None,
     typer.Option("--where", metavar="TEST", help="Condition, e.g. orders_generated>2; repeat it, all must hold."),
 ]
+Start = Annotated[str | None, typer.Option("--start", metavar="T", help="First instant, ISO-8601, UTC assumed.")]
+End = Annotated[str | None, typer.Option("--end", metavar="T", help="Last instant, ISO-8601, UTC assumed.")]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most so many events; default 20 in a table, all in JSON.")
 ]
@@ -39,6 +42,8 @@ def events(
     run: RunArgument,
     event_type: EventType = None,
     where: Where = None,
+    start: Start = None,
+    end: End = None,
     limit: Limit = None,
     results: ResultsDir = RESULTS,
     logs: LogsDir = LOGS,
@@ -46,16 +51,20 @@ def events(
 ) -> None:
     """Read the event log of a run: counts of all types, or the events of one type that pass the conditions.
 
-    Example:  basis events btc_basis_2024 strategy_decisions --where decision_type=entry
+    Example:  basis events btc_basis_2024 strategy_decisions --where decision_type=entry --start 2024-01-10
     """
     from dataflow.records.results import find_run
 
     directory = find_run(run, results, logs)
     if event_type is None:
-        require(not where, "--where needs an event type, e.g. `basis events RUN strategy_decisions --where ...`")
+        filtered = where or start or end
+        require(not filtered, "a filter needs an event type, e.g. `basis events RUN strategy_decisions --where ...`")
         _print_counts(directory, as_json=as_json)
-    else:
-        _print_events(directory, event_type, tuple(where or ()), limit, as_json=as_json)
+        return
+    from dataflow.app.event_query import find_events
+
+    found = find_events(directory, event_type, tuple(where or ()), start=start, end=end)
+    _print_events(directory, event_type, found, limit, as_json=as_json)
 
 
 def _print_counts(directory: Path, *, as_json: bool) -> None:
@@ -72,18 +81,16 @@ def _print_counts(directory: Path, *, as_json: bool) -> None:
 
 
 def _print_events(
-    directory: Path, event_type: str, conditions: Sequence[str], limit: int | None, *, as_json: bool
+    directory: Path, event_type: str, found: Iterator["EventRecord"], limit: int | None, *, as_json: bool
 ) -> None:
-    from dataflow.app.event_query import find_events
-
-    found = list(find_events(directory, event_type, conditions))
+    shown = list(islice(found, limit if as_json else limit or _SHOWN_ROWS))
+    matched = len(shown) + sum(1 for _ in found)
     if as_json:
-        print_json({"run": str(directory), "type": event_type, "matched": len(found), "events": found[:limit]})
+        print_json({"run": str(directory), "type": event_type, "matched": matched, "events": shown})
         return
-    shown = found[: limit or _SHOWN_ROWS]
     columns = [name for name in (shown[0] if shown else {}) if name not in _ENVELOPE and _is_given(shown, name)]
     print_table(f"{event_type} of {directory}", columns, [[_cell(event[name]) for name in columns] for event in shown])
-    print_line(f"{len(shown):,} of {len(found):,} events that pass")
+    print_line(f"{len(shown):,} of {matched:,} events that pass")
 
 
 def _is_given(shown: Sequence["EventRecord"], name: str) -> bool:

@@ -138,6 +138,46 @@ def test_where_keeps_the_events_that_pass(
     assert kept == [event for event in every if expected(event)]
 
 
+def test_start_and_end_keep_the_events_of_a_time(basis: Basis, finished: FinishedRun) -> None:
+    arguments = ("events", finished.run_id, "positions", "--start", "2024-01-11", "--end", "2024-01-11T05:00Z")
+    found = basis(*arguments, "--limit", 2, *finished.places, "--json").json()
+    events = found["events"]
+    assert isinstance(events, list)
+    assert [event["timestamp"] for event in events] == ["2024-01-11T00:00:00", "2024-01-11T00:00:00"]
+    every = basis("events", finished.run_id, "positions", *finished.places, "--json").json()["events"]
+    assert isinstance(every, list)
+    assert found["matched"] == sum(
+        "2024-01-11T00:00:00" <= event["timestamp"] <= "2024-01-11T05:00:00" for event in every
+    )
+
+
+def test_trace_follows_an_operation_from_its_decision_to_its_balances(basis: Basis, finished: FinishedRun) -> None:
+    operations = basis("events", finished.run_id, "operation_executions", *finished.places, "--json").json()["events"]
+    assert isinstance(operations, list)
+    asked = str(operations[3]["operation_id"])
+    found = basis("trace", finished.run_id, asked[:8], *finished.places, "--json").json()
+    assert (found["subject"], found["operations"]) == (asked, [asked])
+    steps, balances = found["steps"], found["balances"]
+    assert isinstance(steps, list)
+    assert isinstance(balances, list)
+    assert steps[0]["event"] == "StrategyDecision"
+    assert steps[-1]["event"] == "TightLoopExecutionEvent"
+    assert set(operations[3]["actual_deltas"]) <= {balance["position_key"] for balance in balances}
+    table = basis("trace", finished.run_id, asked, *finished.places)
+    for fact in ("decision", "handshake", "reconciliation", "tight loop", "equity, USD", asked):
+        assert fact in table.out
+
+
+def test_trace_of_an_unknown_operation_names_the_nearest(basis: Basis, finished: FinishedRun) -> None:
+    operations = basis("events", finished.run_id, "operation_executions", *finished.places, "--json").json()["events"]
+    assert isinstance(operations, list)
+    known = str(operations[0]["operation_id"])
+    answer = basis("trace", finished.run_id, f"{known[:-1]}x", *finished.places)
+    assert answer.exit_code == 2
+    assert answer.error_line.startswith("CONFIG-003")
+    assert known in answer.error_line
+
+
 def test_events_table_is_limited_and_says_so(basis: Basis, finished: FinishedRun) -> None:
     answer = basis("events", finished.run_id, "positions", "--limit", 3, *finished.places)
     assert answer.exit_code == 0

@@ -65,7 +65,9 @@ def test_every_command_has_json_debug_and_explained_parameters(name: str) -> Non
     assert [key for key, param in params.items() if not getattr(param, "help", None)] == []
 
 
-@pytest.mark.parametrize("name", ["backtest", "events", "replay", "export", "runs list", "runs show", "runs compare"])
+@pytest.mark.parametrize(
+    "name", ["backtest", "events", "trace", "replay", "export", "runs list", "runs show", "runs compare"]
+)
 def test_commands_that_read_or_write_runs_take_results_and_logs(name: str) -> None:
     options = {option for param in COMMANDS[name].params for option in param.opts}
     assert {"--results", "--logs"} <= options

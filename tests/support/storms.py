@@ -1,0 +1,54 @@
+"""Runs over random markets under a storm of faults, with their event and component logs."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
+from dataflow.engine.backtest import VenueSetup
+from dataflow.engine.component_logs import ComponentLogs
+from dataflow.market.market import Market
+from dataflow.market.random_markets import random_market
+from dataflow.records.event_log import DomainEventLogger
+from dataflow.records.log_directory import LogDirectoryManager
+from schemas.errors import ErrorCode, PlatformError
+from tests.support.runs import CORRELATION_ID, PID, prepared
+
+
+@dataclass(frozen=True)
+class StormyRun:
+    """What a storm left. code: what stopped the run, None where it came to its end."""
+
+    log_dir: Path
+    code: ErrorCode | None
+
+
+@cache
+def _market(mode: str, seed: int, rows: int) -> Market:
+    return random_market(prepared(mode).market_request(), seed, rows)
+
+
+def run_in_storm(mode: str, seed: int, base: Path, *, rows: int = 200, plan: str = "storm") -> StormyRun:
+    """Run a mode over the random market of a seed with the faults of a plan; an expected stop is part of the answer."""
+    backtest, market, code = prepared(mode), _market(mode, seed, rows), None
+    log_dir = LogDirectoryManager.create_run_logs(CORRELATION_ID, PID, mode, mode, 1.0, base)
+    wrap = fault_wrapper(load_fault_plan(plan), backtest, market, seed=seed)
+    with (
+        ComponentLogs.open(log_dir, CORRELATION_ID, PID) as components,
+        DomainEventLogger(log_dir, CORRELATION_ID, PID) as log,
+    ):
+        try:
+            backtest.run(
+                market,
+                capital=backtest.config.initial_capital,
+                seed=seed,
+                correlation_id=CORRELATION_ID,
+                pid=PID,
+                log=log,
+                components=components,
+                venues=VenueSetup(wrap, live_policy=True),
+                wall_clock=log.real_utc_time,
+            )
+        except PlatformError as error:
+            code = error.code
+    return StormyRun(log_dir, code)
