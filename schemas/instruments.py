@@ -234,6 +234,15 @@ def lst_key(lst_token: str) -> str:
     return str(PositionKey(LST_VENUES.get(lst_token, "etherfi"), PositionType.LST, lst_token))
 
 
+def claim_key(lst_token: str) -> str:
+    """Key of the ETH that the withdrawal queue of a staking token's protocol owes.
+
+    >>> claim_key("weETH")
+    'etherfi:BaseToken:ETH'
+    """
+    return str(PositionKey(LST_VENUES[lst_token], PositionType.BASE_TOKEN, "ETH"))
+
+
 def normalise_pair(text: str) -> str:
     """Return the stored spelling of a trading pair.
 

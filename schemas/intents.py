@@ -84,6 +84,11 @@ def stake(lst: str, protocol: str, amount: float, intent: StrategyIntent) -> Ord
     return OrderIntent(OperationType.STAKE, protocol, amount, "wallet", protocol, "ETH", lst, intent)
 
 
+def unstake(lst: str, protocol: str, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Put ``amount`` units of a staking token into the withdrawal queue of its protocol for a claim on ETH."""
+    return OrderIntent(OperationType.UNSTAKE, protocol, amount, protocol, protocol, lst, "ETH", intent)
+
+
 def swap(lst: str, protocol: str, amount: float, intent: StrategyIntent) -> OrderIntent:
     """Sell ``amount`` units of a staking token for WETH on the DEX."""
     return OrderIntent(OperationType.SWAP, "uniswap", amount, protocol, "wallet", lst, "WETH", intent)

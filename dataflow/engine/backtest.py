@@ -19,6 +19,7 @@ from dataflow.engine.journal import Journal, JournalContext
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.market_rows import MarketRows
 from dataflow.engine.parameters import Parameters, build_parameters, liquidation_thresholds
+from dataflow.engine.settlements import SettlementSource, UnstakeClaims
 from dataflow.engine.state import RunState
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.tight_loop import TightLoop
@@ -35,7 +36,7 @@ from schemas.instruments import cex_key, wallet_key
 from schemas.models.config import RunConfig
 from schemas.operations import DeltaType
 from schemas.port import OrderPort
-from schemas.units import SECONDS_PER_HOUR, Column, Instants
+from schemas.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
 
 ExecutorName = Literal["plan", "hamilton"]
@@ -99,6 +100,7 @@ class Backtest:
             share_class=config.mode.share_class,
             delta_asset=config.mode.strategy_config.delta_tracking_asset,
             attribution_types=self.attribution_types,
+            claims=config.claim is not None,
             adapters=(self._hook,) if self.options.executor == "hamilton" else (),
         )
         self.parameters: Parameters = build_parameters(config, self.spec)
@@ -128,7 +130,7 @@ class Backtest:
         groups = self.parameters.groups
         units = groups.holdings(state.values).units
         coins = () if self.spec.features["coin_margin"] else ("spot",)
-        held = (*coins, "perp", "a_token", "lst")
+        held = (*coins, "perp", "a_token", "lst", "claim")
         return any(units[key] != 0.0 for group in held for key in groups.keys.get(group, ()))
 
     def market_request(self) -> MarketRequest:
@@ -335,8 +337,17 @@ class Backtest:
             sink=take,
             check=self.check_columns,
             deposit=self.deposit(capital),
+            settlements=self._settlements(rows),
             is_final=is_final,
         )
+
+    def _settlements(self, rows: MarketRows) -> tuple[SettlementSource, ...]:
+        """What changes balances at known instants, in the order in which it is settled."""
+        sources: list[SettlementSource] = []
+        if self.config.claim is not None:
+            delay = self.config.unstaking_period_days * SECONDS_PER_DAY
+            sources.append(UnstakeClaims(rows.epoch_seconds, self.config.claim, delay))
+        return tuple(sources)
 
 
 @contextmanager

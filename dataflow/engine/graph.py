@@ -94,20 +94,23 @@ def build_graph(
     share_class: str,
     delta_asset: str,
     attribution_types: tuple[str, ...],
+    claims: bool = False,
     adapters: tuple[object, ...] = (),
 ) -> Graph:
     """The graph of a mode.
 
-    attribution_types: P&L nodes that the mode's attribution sums, in order. adapters: Hamilton lifecycle adapters.
+    attribution_types: P&L nodes that the mode's attribution sums, in order. claims: whether staked ETH leaves through
+    a withdrawal queue. adapters: Hamilton lifecycle adapters.
     """
+    more = ("claim",) if claims else ()
     config: dict[str, Any] = {
         settings.ENABLE_POWER_USER_MODE: True,
         "share_class": share_class,
         "delta_asset": delta_asset,
         "attribution_types": list(attribution_types),
-        "quantity_parts": list(spec.quantity_parts),
-        "value_parts": list(spec.value_parts),
-        "staked_parts": list(spec.staked_parts),
+        "quantity_parts": [*spec.quantity_parts, *(f"{part}_quantity" for part in more)],
+        "value_parts": [*spec.value_parts, *(f"{part}_value_usd" for part in more)],
+        "staked_parts": [*spec.staked_parts, *(f"{part}_quantity" for part in more)],
         **spec.features,
     }
     built = (

@@ -21,6 +21,7 @@ from dataflow.engine.interrupts import LetThrough, held_interrupts
 from dataflow.engine.journal import HEALTH_ROWS, HOLD_REASON, TRIGGER, Journal, row_of
 from dataflow.engine.market_rows import MarketRows
 from dataflow.engine.parameters import Parameters
+from dataflow.engine.settlements import SettlementSource
 from dataflow.engine.state import NEVER, RunState
 from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
 from dataflow.engine.windows import WindowPolicy
@@ -88,6 +89,7 @@ class Engine:
         sink: ChunkSink,
         check: ChunkSink,
         deposit: Mapping[str, float],
+        settlements: tuple[SettlementSource, ...] = (),
         is_final: bool = True,
     ) -> None:
         self._executor, self._market, self._parameters = executor, market, parameters
@@ -95,6 +97,7 @@ class Engine:
         self._check = check
         self._last_seen: tuple[int, int, Mapping[str, Column]] = (0, 1, {})
         self._windows, self._sink, self._deposit, self._is_final = windows, sink, deposit, is_final
+        self._settlements = settlements
         self._nodes = tuple(node for node in graph.in_stages(OBSERVE_STAGES) if node.stage != "market")
         self._names = tuple(node.name for node in self._nodes)
         self.valued = tuple(node.name for node in self._nodes if node.stage in ("positions", "exposure", "risk"))
@@ -123,6 +126,8 @@ class Engine:
             "breach_before": 0.0,
             "run_start_seconds": float(self._market.epoch_seconds[0]),
         }
+        for source in self._settlements:
+            carried |= source.initial()
         return RunState({**carried, **self._parameters.groups.empty()})
 
     # -- the run
@@ -190,12 +195,12 @@ class Engine:
         is_start = base + row == 0
         if is_start:
             state = self._pay_in(state)
-        end = row + 1 if is_start else min(rows, row + self._windows.next_rows())
+        end = self._next_settlement(row, min(rows, row + self._windows.next_rows()), state)
+        if is_start or end == row:
+            return 1, self._single_row(row, base, self._observe(row, row + 1, base, state), state)
         columns = self._observe(row, end, base, state)
         acts = np.flatnonzero(columns["decision"])
         quiet = end - row if len(acts) == 0 else int(acts[0])
-        if is_start and quiet:
-            return 1, self._single_row(row, base, columns, state)
         if quiet:
             # A copy of what is kept lets go of the window: most of it lies behind the decision and is computed again.
             kept = columns if quiet == end - row else {name: column[:quiet].copy() for name, column in columns.items()}
@@ -205,6 +210,12 @@ class Engine:
             return end - row, state
         self._windows.event(quiet + 1)
         return quiet + 1, self._single_row(row + quiet, base, row_of(columns, quiet), state)
+
+    def _next_settlement(self, row: int, end: int, state: RunState) -> int:
+        """First row from ``row`` on that is settled on its own; ``end`` where that is not before it."""
+        for source in self._settlements:
+            end = source.next_row(row, end, state)
+        return end
 
     def _observe(self, start: int, end: int, base: int, state: RunState) -> dict[str, Column]:
         """Every observe column of the rows, on the assumption that nothing is traded in them."""
@@ -263,7 +274,14 @@ class Engine:
         is_last = self._is_final and end == len(self._market)
         self._journal.quiet_rows(self._market.texts[start:end], columns, first_row=base + start, is_last=is_last)
         self._chunk.add(columns, quiet=True)
+        state = self._passed(start, end, columns, state)
         return self._carried(state, columns, -1).moved(row=base + end, order=self._journal.order)
+
+    def _passed(self, start: int, end: int, columns: Columns, state: RunState) -> RunState:
+        """The state with what settlements carry over the rows."""
+        for source in self._settlements:
+            state = state.with_values(source.passed(start, end, columns, state))
+        return state
 
     # -- rows that go through the models one by one
 
@@ -298,7 +316,9 @@ class Engine:
         if number and number % HEALTH_ROWS == 0:
             self._journal.health(timestamp)
         self._journal.funding_of_row(timestamp, columns)
-        state = self._carried(state, columns, 0)
+        state = self._passed(row, row + 1, columns, self._carried(state, columns, 0))
+        if self._settlements:
+            state, columns = self._settle(row, columns, state)
         self._journal.position(timestamp, groups.holdings(state.values), float(columns["equity_usd"][0]))
         self._journal.exposure_and_risk(timestamp, columns)
         self._journal.breach_of_row(timestamp, columns)
@@ -314,6 +334,30 @@ class Engine:
             self._journal.health(timestamp)
         self._chunk.add({**after, "decision": columns["decision"]}, quiet=False)
         return state.moved(row=number + 1, order=self._journal.order)
+
+    def _settle(self, row: int, columns: Columns, state: RunState) -> tuple[RunState, Columns]:
+        """Apply what is due at a row that was valued with what was held before it; the columns after it."""
+        timestamp, groups, settled = self._market.texts[row], self._parameters.groups, False
+        for source in self._settlements:
+            while (due := source.due(row, groups.holdings(state.values), state)) is not None:
+                settled, holdings = True, groups.holdings(state.values).applied(due.deltas)
+                state = state.with_values({**groups.values(holdings), **due.changes})
+                self._journal.settled(
+                    timestamp,
+                    due.delta_type,
+                    due.deltas,
+                    holdings=holdings,
+                    equity_usd=_RowValuation(self, row, state).equity_usd(holdings),
+                    prices=self._market.key_prices(row, groups.keys),
+                )
+        if not settled:
+            return state, columns
+        after = self._valued_again(row, state)
+        return self._carried(state, after, 0), after
+
+    def _valued_again(self, row: int, state: RunState) -> dict[str, Column]:
+        """Every observe column of a row that is already settled."""
+        return self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD)
 
     def _decide(
         self, row: int, rule: DecisionRule, columns: Columns, state: RunState
@@ -344,8 +388,11 @@ class Engine:
             changes["delta_pnl_before"] = held + outcome.triggered_move_usd / usd_per_share_class
         if rule.is_risk_exit:
             changes["last_risk_exit_seconds"] = float(self._market.epoch_seconds[row])
+        before = self._parameters.groups.holdings(state.values) if self._settlements else outcome.holdings
+        for source in self._settlements:
+            changes |= source.traded(row, before, outcome.holdings, state)
         state = state.with_values(changes).moved(operations=state.operations + outcome.attempted)
-        after = self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD)
+        after = self._valued_again(row, state)
         state = self._carried(state, after, 0)
         if outcome.confirmed:
             resets = {**self._on_execution, **(self._on_entry if rule.is_entry else {})}

@@ -96,6 +96,8 @@ class MarketRows:
         if "debt" in groups:
             values = self.columns["variable_borrow_index"][row] * self.columns["borrowed_price_usd"][row]
             prices.update(zip(groups["debt"], values.tolist(), strict=True))
+        if "claim" in groups:
+            prices.update(dict.fromkeys(groups["claim"], float(self.columns["eth_price"][row])))
         if "lst" in groups:
             ratio = float(self.columns["lst_oracle_ratio"][row] * self.columns["eth_price"][row])
             prices.update(dict.fromkeys(groups["lst"], ratio))

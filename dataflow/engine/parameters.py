@@ -76,6 +76,8 @@ def position_groups(config: RunConfig) -> PositionGroups:
             chosen[by_type[key.position_type]].append(str(key))
         elif key.prefix == "wallet":
             chosen["wallet"].append(str(key))
+        elif key.prefix in LST_VENUES.values():
+            chosen["claim"].append(str(key))
         elif key.token == base:
             chosen["spot"].append(str(key))
         else:
@@ -94,6 +96,7 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "supplied_tokens": config.supplied_tokens,
         "borrowed_tokens": config.borrowed_tokens,
         "lst_tokens": tuple(PositionKey.parse(key).token for key in groups.keys.get("lst", ())),
+        "claim_tokens": tuple(PositionKey.parse(key).token for key in groups.keys.get("claim", ())),
         "assets": assets,
     }
     inputs: dict[str, object] = {

@@ -7,7 +7,7 @@ before. A change that would leave no more than 1e-9 of itself behind takes the w
 from collections.abc import Mapping
 from typing import Final
 
-from schemas.instruments import a_token_key, cex_key, debt_key, lst_key, perp_key, wallet_key
+from schemas.instruments import a_token_key, cex_key, claim_key, debt_key, lst_key, perp_key, wallet_key
 from schemas.units import BPS
 
 Deltas = tuple[tuple[str, float], ...]
@@ -126,8 +126,19 @@ def unstake_deltas(lst: str, amount: float, conversion_rate: float) -> Deltas:
     >>> unstake_deltas("weETH", 1.0, 0.5)
     (('etherfi:LST:weETH', -1.0), ('etherfi:BaseToken:ETH', 2.0))
     """
-    issuer = lst_key(lst).partition(":")[0]
-    return ((lst_key(lst), -amount), (f"{issuer}:BaseToken:ETH", amount / conversion_rate))
+    return ((lst_key(lst), -amount), (claim_key(lst), amount / conversion_rate))
+
+
+def unstake_claim_deltas(claim: str, amount: float, held: Held) -> Deltas:
+    """ETH that a withdrawal queue pays to the wallet, as WETH. [domain] rulings 7 and 10.
+
+    claim: key of what the queue owes. amount: ETH; what rounding would leave behind goes too.
+
+    >>> unstake_claim_deltas("etherfi:BaseToken:ETH", 2.0, {"etherfi:BaseToken:ETH": 2.0000000001})
+    (('etherfi:BaseToken:ETH', -2.0000000001), ('wallet:BaseToken:WETH', 2.0000000001))
+    """
+    ((_, change),) = snapped(((claim, -amount),), held)
+    return ((claim, change), (wallet_key("WETH"), -change))
 
 
 def swap_deltas(source_token: str, target_token: str, amount: float, rate: float, held: Held) -> Deltas:

@@ -25,7 +25,7 @@ from schemas.models.orders import Order
 from schemas.operations import DeltaType, ExecutionMode, ExecutionStatus, OperationType, OrderType
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
-from schemas.units import Column
+from schemas.units import BPS, Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +340,7 @@ def _fee_deltas(order: Order, handshake: ExecutionHandshake, after: Holdings) ->
 
 @tag(stage="handshakes")
 def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
-    """What the operation cost: fee, gas and slippage against the mid price.
+    """What the operation cost: fee, gas, fee of a flash loan, and slippage against the mid price.
 
     Units:  USD.
     Sign:   >= 0 at the quoted price; < 0 where a fill so much better than the mid price brings more than the fee.
@@ -352,6 +352,9 @@ def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, 
     fee = handshake.fee_amount * _fee_price(order, handshake.fee_currency, snapshot)
     if order.operation is OperationType.SWAP:
         return fee + _swap_gap_usd(order, handshake, snapshot)
+    if order.operation is OperationType.FLASH_REPAY:
+        lent_usd = order.amount * _fee_price(order, order.source_token, snapshot)
+        return fee + lent_usd * (order.flash_fee_bps or 0.0) * BPS
     mid = handshake.execution_details.get("mid_price")
     if not order.is_cex_trade() or not isinstance(mid, int | float):
         return fee

@@ -168,6 +168,38 @@ def staked_value_usd(
     return _by_asset(lst_units * lst_oracle_ratio[:, None] * eth_price[:, None], lst_tokens, assets)
 
 
+@tag(stage="exposure", unit="token", axis="assets")
+def claim_quantity(claim_units: Column, claim_tokens: tuple[str, ...], assets: tuple[str, ...]) -> Column:
+    """ETH that the withdrawal queue owes: as much price risk as ETH in the wallet.
+
+    Shape:  (rows, assets).
+    Units:  ETH.
+    Sign:   >= 0.
+    Source: [domain] ruling 10.
+
+    >>> claim_quantity(np.array([[2.0]]), ("ETH",), ("USDT", "ETH")).tolist()
+    [[0.0, 2.0]]
+    """
+    return _by_asset(claim_units, claim_tokens, assets)
+
+
+@tag(stage="exposure", unit="usd", axis="assets")
+def claim_value_usd(
+    claim_units: Column, eth_price: Column, claim_tokens: tuple[str, ...], assets: tuple[str, ...]
+) -> Column:
+    """Value of what the withdrawal queue owes: the oracle fixed its ETH when it was unstaked.
+
+    Shape:  (rows, assets).
+    Units:  USD.
+    Sign:   >= 0.
+    Source: [domain] ruling 10.
+
+    >>> claim_value_usd(np.array([[2.0]]), np.array([10.0]), ("ETH",), ("ETH",)).tolist()
+    [[20.0]]
+    """
+    return _by_asset(claim_units * eth_price[:, None], claim_tokens, assets)
+
+
 @tag(stage="exposure", unit="usd", axis="venues")
 def spot_value_usd(spot_units: Column, spot_price: Column) -> Column:
     """Value of the coins at each exchange, at that exchange's own price.

@@ -73,6 +73,21 @@ def lst_units(held_lst: Column, row_is_new: Column) -> Column:
     return _constant(held_lst, row_is_new)
 
 
+@tag(stage="positions", unit="eth", axis="claim_tokens", group="claim")
+def claim_units(held_claim: Column, row_is_new: Column) -> Column:
+    """ETH that the withdrawal queue owes; it earns nothing and moves to the wallet when its delay is over.
+
+    Shape:  (rows, claims).
+    Units:  ETH.
+    Sign:   >= 0.
+    Source: [domain] ruling 10.
+
+    >>> claim_units(np.array([2.0]), np.ones(1)).tolist()
+    [[2.0]]
+    """
+    return _constant(held_claim, row_is_new)
+
+
 @tag(stage="positions", unit="base", axis="venues", group="spot")
 @config.when(coin_margin=False)
 def spot_units(held_spot: Column, row_is_new: Column) -> Column:

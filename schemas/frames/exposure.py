@@ -58,5 +58,9 @@ class ExposureFrame(StageFrame):
     """Value owed; <= 0."""
     staked_quantity: Series[float] | None = columns("staked_quantity", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
     """ETH in staking tokens."""
+    claim_quantity: Series[float] | None = columns("claim_quantity", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """ETH that the withdrawal queue owes."""
+    claim_value_usd: Series[float] | None = columns("claim_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
+    """Value of what the withdrawal queue owes."""
     staked_value_usd: Series[float] | None = columns("staked_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
     """Value of staking tokens."""

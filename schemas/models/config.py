@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import model_validator
 
-from schemas.instruments import PositionKey, PositionType, VenueKind
+from schemas.instruments import LST_VENUES, PositionKey, PositionType, VenueKind, claim_key
 from schemas.models.config_base import (
     DEFAULT_CAPITAL,
     ConfigModel,
@@ -22,7 +22,7 @@ from schemas.models.config_base import (
     broken_rules,
     raise_broken_rules,
 )
-from schemas.models.config_facts import MODE_FACTS
+from schemas.models.config_facts import LST_TOKENS, MODE_FACTS
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import HEALTH_FACTOR_FLOOR, MODE_RULES
 from schemas.models.config_venues import ScenarioConfig, ShareClassConfig, VenueConfig
@@ -96,6 +96,15 @@ def _class_features(run: RunSettings) -> Iterator[RuleFault]:
             yield RuleFault(("mode", feature), f"share class {name} says {permission}: false")
 
 
+def _unstaking_period(run: RunSettings) -> Iterator[RuleFault]:
+    """Check that a withdrawal queue has a delay."""
+    protocol = LST_VENUES[LST_TOKENS[run.mode.lst_type]] if run.mode.lst_type is not None else ""
+    queued = run.mode.strategy_config.unstake_route == "queue"
+    if queued and protocol in run.venues and run.venues[protocol].unstaking_period_days is None:
+        message = "unstake_route queue needs unstaking_period_days, the days from unstake to claim"
+        yield RuleFault(("venues", protocol, "unstaking_period_days"), message, FaultKind.MISSING)
+
+
 def _emode_ltv(run: RunSettings) -> Iterator[RuleFault]:
     """Check target_ltv <= liquidation threshold of the venue's e-mode / 1.1."""
     target = run.mode.strategy_config.target_ltv
@@ -117,6 +126,7 @@ RUN_RULES: Final[tuple[Rule[RunSettings], ...]] = (
         ("mode.strategy_config.target_ltv", "mode.leverage_enabled", "mode.lending_protocol", "venues.aave_v3"),
         _emode_ltv,
     ),
+    Rule(("mode.strategy_config.unstake_route", "mode.lst_type", "venues"), _unstaking_period),
 )
 """Every rule between the files of a run."""
 
@@ -167,15 +177,28 @@ class RunConfig(RunSettings):
         names = {"weeth": "weETH", "wsteth": "wstETH", None: None}
         return names[self.mode.lst_type]
 
+    @property
+    def claim(self) -> str | None:
+        """Key of what the withdrawal queue owes; None where staked ETH does not leave through one."""
+        if self.lst is None or self.mode.strategy_config.unstake_route != "queue":
+            return None
+        return claim_key(self.lst)
+
+    @property
+    def unstaking_period_days(self) -> float:
+        """Days from unstake to claim at the protocol of the LST (ruling 10)."""
+        days = None if self.lst is None else self.venues[LST_VENUES[self.lst]].unstaking_period_days
+        return 0.0 if days is None else days
+
     @cached_property
     def position_keys(self) -> tuple[str, ...]:
-        """Every subscribed key in canonical order, the key axis of a run.
+        """Every subscribed key that the options of the run let move, in canonical order: the key axis of a run.
 
         Wallet BaseToken; exchange USDT by venue; exchange base asset by venue; other BaseToken; PerpPosition by
         venue; aToken; debtToken; LST. Venues stand in the order of ``cex_venues``, ties in the order of the file.
         """
         keys = [PositionKey.parse(text) for text in self.mode.subscriptions]
-        return tuple(str(key) for key in sorted(keys, key=self._key_rank))
+        return tuple(str(key) for key in sorted(filter(self._is_in_play, keys), key=self._key_rank))
 
     @cached_property
     def canonical_json(self) -> bytes:
@@ -186,6 +209,12 @@ class RunConfig(RunSettings):
     def config_digest(self) -> str:
         """SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.canonical_json).hexdigest()
+
+    def _is_in_play(self, key: PositionKey) -> bool:
+        """Whether a balance can move: another staking token than the run's cannot, nor a claim without a queue."""
+        if key.prefix in LST_VENUES.values() and key.position_type is PositionType.BASE_TOKEN:
+            return str(key) == self.claim
+        return key.underlying not in LST_VENUES or key.underlying == self.lst
 
     def _key_rank(self, key: PositionKey) -> tuple[int, int]:
         """Class of a key, then its venue on the venue axis."""

@@ -66,6 +66,9 @@ class StrategyConfig(ConfigModel):
     """Debt over collateral that a leveraged mode holds."""
     ltv_drift_tolerance: Fraction | None = None
     """Risk limit: absolute distance from target_ltv that acts (ruling 19: 0.02)."""
+    unstake_route: Literal["swap", "queue"] = "swap"
+    """How staked ETH comes back where no risk presses: sold at the market ratio, or at the oracle ratio through the
+    protocol's withdrawal queue after its delay (ruling 10)."""
 
 
 class MlConfig(ConfigModel):

@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.instruments import VENUES, VenueKind, a_token_key, cex_key, debt_key, lst_key, perp_key, wallet_key
+from schemas.instruments import (
+    VENUES,
+    VenueKind,
+    a_token_key,
+    cex_key,
+    claim_key,
+    debt_key,
+    lst_key,
+    perp_key,
+    wallet_key,
+)
 from schemas.models.config_base import AttributionType, DataColumn, ModeName, RiskType, ShareClassName
 from schemas.models.config_mode import ModeSettings
 
@@ -95,6 +105,8 @@ def emitted_keys(mode: ModeSettings) -> tuple[str, ...]:
         keys.append(a_token_key("WETH" if mode.share_class == "ETH" else mode.share_class))
     if mode.staking_enabled and lst is not None:
         keys.append(lst_key(lst))
+        if mode.strategy_config.unstake_route == "queue":
+            keys.append(claim_key(lst))
     if mode.leverage_enabled and lst is not None:
         keys += [a_token_key(lst), debt_key("WETH")]
     return tuple(dict.fromkeys(keys))

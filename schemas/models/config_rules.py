@@ -305,6 +305,7 @@ _FEATURES: Final = (
     "borrowing_enabled",
     "leverage_enabled",
     "lst_type",
+    "strategy_config.unstake_route",
 )
 
 MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (

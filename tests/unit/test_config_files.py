@@ -179,7 +179,7 @@ BREAKS = {
     ),
     "bad-sum": Break(BASIS, "okx: 0.3}", "okx: 0.5}", "hedge_allocation", ALLOCATION),
     "missing-venue-file": Break(
-        BASIS, "  alchemy:", "  lido:\n    venue_type: defi\n  alchemy:", "lido:", "venues.lido", VENUE
+        BASIS, "  alchemy:", "  curve:\n    venue_type: defi\n  alchemy:", "curve:", "venues.curve", VENUE
     ),
     "venue-kind": Break(
         BASIS, "venue_type: wallet", "venue_type: defi", "defi", "venues.wallet.venue_type", VENUE

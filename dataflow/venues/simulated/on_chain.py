@@ -3,7 +3,7 @@
 from dataflow.maths.deltas import Deltas, wallet_debit
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode
-from schemas.instruments import LST_VENUES, cex_key, lst_key, wallet_key
+from schemas.instruments import cex_key, claim_key, lst_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import OperationType
@@ -55,7 +55,7 @@ class SimulatedStaking:
                 *wallet_debit(order.source_token, order.amount, world.books.units),
             )
         else:
-            deltas = ((lst_key(lst), -order.amount), (f"{LST_VENUES[lst]}:BaseToken:ETH", order.amount * ratio))
+            deltas = ((lst_key(lst), -order.amount), (claim_key(lst), order.amount * ratio))
         return world.on_chain(order, order.operation.value, deltas, {"lst_oracle_ratio": ratio})
 
 
