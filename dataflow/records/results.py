@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,8 +24,11 @@ from dataflow.records.log_directory import METADATA_FILE, LogDirectoryManager, v
 from dataflow.records.parquet_stages import ColumnMetadata, StageFile
 from dataflow.records.summary_page import summary_page
 from schemas.errors import LogDirectoryError, LogWriteError, StateInconsistentError
+from schemas.models.message import Message
 from schemas.models.results import Manifest, RunStatus, RunSummary
 from schemas.units import Column, Instants
+
+_Model = TypeVar("_Model", bound=Message)
 
 MANIFEST_FILE: Final = "manifest.json"
 SUMMARY_FILE: Final = "summary.json"
@@ -232,18 +235,27 @@ def list_results(results_dir: Path | str) -> list[RunEntry]:
 
 def load_summary(run_dir: Path | str) -> RunSummary:
     """Return the summary of a results directory; raises ``LogDirectoryError`` (LOG-003) without a sound one."""
-    path = Path(run_dir) / SUMMARY_FILE
+    return _load(RunSummary, Path(run_dir) / SUMMARY_FILE)
+
+
+def load_manifest(run_dir: Path | str) -> Manifest:
+    """Return the manifest of a results directory; raises ``LogDirectoryError`` (LOG-003) without a sound one."""
+    return _load(Manifest, Path(run_dir) / MANIFEST_FILE)
+
+
+def _load(model: type[_Model], path: Path) -> _Model:
     try:
-        return RunSummary.model_validate_json(path.read_bytes())
+        return model.model_validate_json(path.read_bytes())
     except OSError as error:
         raise LogDirectoryError(
-            f"no summary of a run: {error.strerror}; pass results/<run id>", path=str(path)
+            f"no {path.stem} of a run: {error.strerror}; pass results/<run id>", path=str(path)
         ) from error
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in fault["loc"])
         raise LogDirectoryError(
-            f"the summary is damaged at {field or 'its start'}: {fault['msg']}; run the backtest again", path=str(path)
+            f"the {path.stem} is damaged at {field or 'its start'}: {fault['msg']}; run the backtest again",
+            path=str(path),
         ) from error
 
 

@@ -71,24 +71,37 @@ def show(run: RunArgument, results: ResultsDir = RESULTS, logs: LogsDir = LOGS, 
 
 
 def compare(runs: RunArguments, results: ResultsDir = RESULTS, logs: LogsDir = LOGS, as_json: AsJson = False) -> None:
-    """Show several runs side by side, attribution included.
+    """Show runs side by side; of two runs, explain the difference and name the first row and event where they part.
 
-    Example:  basis runs compare btc_basis_2024 eth_basis_2024
+    Example:  basis runs compare btc_basis_2024-01 btc_basis_2024-02
     """
+    from dataflow.records.results import find_run, load_summary
+
     require(len(runs) > 1, "compare takes two or more runs; see `basis runs list`")
-    summaries = [_summary(run, results, logs) for run in runs]
+    directories = [find_run(run, results, logs) for run in runs]
+    summaries = [load_summary(directory) for directory in directories]
+    difference = None
+    if len(directories) == 2:
+        from dataflow.records.comparison import compare_runs
+
+        difference = compare_runs(*directories)
     if as_json:
-        print_json({"runs": [summary.model_dump(mode="json") for summary in summaries]})
+        from dataclasses import asdict
+
+        compared = [summary.model_dump(mode="json") for summary in summaries]
+        explained = None
+        if difference is not None:
+            largest = difference.largest_part
+            explained = {**asdict(difference), "largest_part": None if largest is None else largest.name}
+        print_json({"runs": compared, "difference": explained})
         return
     from dataflow.app.commands.run_tables import print_comparison
 
     print_comparison(summaries)
+    if difference is not None:
+        from dataflow.app.commands.difference_tables import print_difference
 
-
-def _summary(run: str, results: Path, logs: Path) -> "RunSummary":
-    from dataflow.records.results import find_run, load_summary
-
-    return load_summary(find_run(run, results, logs))
+        print_difference(difference)
 
 
 def _find(run: str, results: Path, logs: Path) -> "tuple[Manifest, RunSummary | None]":
@@ -96,15 +109,14 @@ def _find(run: str, results: Path, logs: Path) -> "tuple[Manifest, RunSummary | 
 
     Raises LogDirectoryError (LOG-003) where no run, or more than one, has that id.
     """
-    from dataflow.records.results import MANIFEST_FILE, find_run, list_results, load_summary
-    from schemas.models.results import Manifest, RunStatus
+    from dataflow.records.results import find_run, list_results, load_manifest, load_summary
+    from schemas.models.results import RunStatus
 
     for entry in list_results(results):
         if run in (entry.run_id, entry.manifest.correlation_id) and entry.status is not RunStatus.COMPLETE:
             return entry.manifest, None
     directory = find_run(run, results, logs)
-    summary = load_summary(directory)
-    return Manifest.model_validate_json((directory / MANIFEST_FILE).read_bytes()), summary
+    return load_manifest(directory), load_summary(directory)
 
 
 def _manifest(manifest: "Manifest") -> dict[str, object]:

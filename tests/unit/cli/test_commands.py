@@ -91,6 +91,13 @@ def test_runs_list_show_and_compare(basis: Basis, finished: FinishedRun) -> None
     assert side_by_side.exit_code == 0
     assert "supply_yield" in side_by_side.out
     assert "funding_pnl" in side_by_side.out
+    explained = basis("runs", "compare", other, finished.run_id, *finished.places, "--json").json()["difference"]
+    assert isinstance(explained, dict)
+    assert {"transaction_costs", "funding_pnl", "unexplained"} <= {part["name"] for part in explained["parts"]}
+    for fact in ("Why the results differ", "largest part: ", "First row that differs", "First event that differs"):
+        assert fact in side_by_side.out
+    alike = basis("runs", "compare", other, other, *finished.places).out
+    assert "No event differs" in alike
     for command in (("list",), ("show", finished.run_id)):
         assert finished.run_id in basis("runs", *command, *finished.places).out
 
