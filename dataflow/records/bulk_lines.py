@@ -93,10 +93,12 @@ class _Template:
         self.add(value, name)
         text = b"".join(self.parts[part:])
         self._cells.append(cell(text))
-        for place in range(column, len(self.columns)):
-            if text != _PLACE and self.columns[place][0].startswith(b'"'):
+        for place, tokens in enumerate(self.columns[column:], start=column):
+            if not tokens[0].startswith(b'"'):
+                continue
+            if text != _PLACE:
                 self._texts[place] = inside_quotes
-            elif any(b"\\" in token for token in self.columns[place]):
+            elif any(b"\\" in token for token in tokens):
                 self._texts[place] = cell
 
     def add(self, value: FieldValue, path: str) -> None:

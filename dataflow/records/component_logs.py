@@ -1,21 +1,21 @@
-"""Component logs: one file of JSON lines a component, through structlog, without any global configuration.
+"""Component logs: one file of JSON lines a component, through ``logging``, without any global configuration.
 
 A record has the fields of domain section 8: ``timestamp`` (engine clock), ``real_utc_time`` (wall clock), ``level,
 component, message, correlation_id, pid, error_code, severity, stack_trace, extras``; what does not apply is null.
 """
 
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self, cast
+from typing import Final, Self
 
 import numpy as np
 import orjson
-import structlog
 
 from dataflow.records.append_file import AppendFile, Write
 from dataflow.records.instants import Clock, instant_text, utc_now
@@ -29,26 +29,15 @@ Instant = str | datetime | np.datetime64
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
-class _LeveledLogger(Protocol):
-    """What this module uses of structlog's filtering logger."""
+class _FileHandler(logging.Handler):
+    """Appends rendered records to the file; unlike other handlers it lets the caller know when that fails."""
 
-    def debug(self, event: str, **fields: object) -> None: ...
-    def info(self, event: str, **fields: object) -> None: ...
-    def warning(self, event: str, **fields: object) -> None: ...
-    def error(self, event: str, **fields: object) -> None: ...
-    def critical(self, event: str, **fields: object) -> None: ...
+    def __init__(self, file: AppendFile, render: Callable[[logging.LogRecord], bytes]) -> None:
+        super().__init__()
+        self._file, self._render = file, render
 
-
-class _LineWriter:
-    """The logger that structlog wraps: takes a rendered line, whatever the level."""
-
-    def __init__(self, file: AppendFile) -> None:
-        self._file = file
-
-    def msg(self, line: bytes) -> None:
-        self._file.append(line)
-
-    debug = info = warning = error = critical = msg
+    def emit(self, record: logging.LogRecord) -> None:
+        self._file.append(self._render(record))
 
 
 class StructuredLogger:
@@ -85,16 +74,9 @@ class StructuredLogger:
             ) from error
         self._clock = clock
         self._file = AppendFile(self.path, write=write)
-        self._logger = cast(
-            _LeveledLogger,
-            structlog.wrap_logger(
-                _LineWriter(self._file),
-                processors=[structlog.processors.add_log_level, self._render],
-                wrapper_class=structlog.make_filtering_bound_logger("debug"),
-                context_class=dict,
-                cache_logger_on_first_use=False,
-            ),
-        )
+        # Outside the tree of named loggers: nothing else's configuration reaches it, and it reaches nothing else.
+        self._logger = logging.Logger(component_name, logging.DEBUG)
+        self._logger.addHandler(_FileHandler(self._file, self._render))
 
     def debug(
         self,
@@ -105,7 +87,7 @@ class StructuredLogger:
         **extras: object,
     ) -> None:
         """Log a detail; ``timestamp`` is the engine's clock, the wall clock if absent."""
-        self._logger.debug(message, **_fields(timestamp, extra, extras))
+        self._log(logging.DEBUG, message, _fields(timestamp, extra, extras))
 
     def info(
         self,
@@ -116,7 +98,7 @@ class StructuredLogger:
         **extras: object,
     ) -> None:
         """Log a fact; ``timestamp`` is the engine's clock, the wall clock if absent."""
-        self._logger.info(message, **_fields(timestamp, extra, extras))
+        self._log(logging.INFO, message, _fields(timestamp, extra, extras))
 
     def warning(
         self,
@@ -127,7 +109,7 @@ class StructuredLogger:
         **extras: object,
     ) -> None:
         """Log what needs a look; an ``error_code`` among the extras gives the record its severity."""
-        self._logger.warning(message, **_fields(timestamp, extra, extras))
+        self._log(logging.WARNING, message, _fields(timestamp, extra, extras))
 
     def error(
         self,
@@ -143,7 +125,7 @@ class StructuredLogger:
         that of the exception being handled, or of the call, unless given.
         """
         fields = _error_fields(timestamp, extra, extras)
-        self._logger.error(message, **fields)
+        self._log(logging.ERROR, message, fields)
         return self._event(message, fields)
 
     def critical(
@@ -156,7 +138,7 @@ class StructuredLogger:
     ) -> SystemErrorEvent:
         """Log an error after which the run cannot go on: as ``error``, but of severity CRITICAL whatever its code."""
         fields = _error_fields(timestamp, extra, extras) | {"severity": Severity.CRITICAL}
-        self._logger.critical(message, **fields)
+        self._log(logging.CRITICAL, message, fields)
         return self._event(message, fields)
 
     def close(self) -> None:
@@ -171,16 +153,21 @@ class StructuredLogger:
     ) -> None:
         self.close()
 
-    def _render(
-        self, _logger: object, _method: str, fields: MutableMapping[str, object]
-    ) -> tuple[tuple[bytes], dict[str, object]]:
+    def _log(self, level: int, message: str, fields: Mapping[str, object]) -> None:
+        # ``Logger.log`` would look for the caller's line on the stack, which costs more than the record.
+        self._logger.handle(
+            self._logger.makeRecord(self.component, level, "", 0, message, (), None, extra={"fields": fields})
+        )
+
+    def _render(self, record: logging.LogRecord) -> bytes:
         now = instant_text(self._clock())
-        record = {
+        fields: Mapping[str, object] = record.__dict__["fields"]
+        line = {
             "timestamp": fields["timestamp"] or now,
             "real_utc_time": now,
-            "level": str(fields["level"]).upper(),
+            "level": record.levelname,
             "component": self.component,
-            "message": fields["event"],
+            "message": record.msg,
             "correlation_id": self.correlation_id,
             "pid": self.pid,
             "error_code": fields["error_code"],
@@ -189,7 +176,7 @@ class StructuredLogger:
             "extras": fields["extras"],
         }
         try:
-            return (orjson.dumps(record, option=_OPTIONS),), {}
+            return orjson.dumps(line, option=_OPTIONS)
         except orjson.JSONEncodeError as error:
             raise LogSerialisationError(
                 f"an extra of a log record is no JSON: {error}; pass numbers, texts, lists or mappings of them",

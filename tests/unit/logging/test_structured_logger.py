@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import structlog
 
 from dataflow.records import StructuredLogger
 from schemas.errors import ErrorCode, LogDirectoryError, LogSerialisationError, LogWriteError, Severity
@@ -174,10 +173,14 @@ class TestIsolation:
         second.close()
 
     def test_no_global_logging_is_configured(self, tmp_path: Path) -> None:
-        before = (list(logging.getLogger().handlers), structlog.is_configured())
+        def state() -> tuple[list[logging.Handler], int, list[str]]:
+            root = logging.getLogger()
+            return list(root.handlers), root.level, list(root.manager.loggerDict)
+
+        before = state()
         with open_logger(tmp_path) as logger:
             logger.info("quiet")
-        assert (list(logging.getLogger().handlers), structlog.is_configured()) == before
+        assert state() == before
 
     def test_a_logger_appends_to_what_an_earlier_one_wrote(self, tmp_path: Path) -> None:
         for message in ("first", "second"):
