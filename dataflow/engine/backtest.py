@@ -1,9 +1,7 @@
 """One backtest from configuration and market to the state after the last row; files are the caller's business."""
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +10,7 @@ import numpy as np
 
 from dataflow.engine.column_facts import ColumnFacts, column_facts
 from dataflow.engine.component_logs import ComponentLogs
+from dataflow.engine.cycle_search import cycle_search_off
 from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
 from dataflow.engine.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
 from dataflow.engine.graph import Graph, build_graph
@@ -208,7 +207,7 @@ class Backtest:
         policy = self._policy(venues)
         journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy)
         engine = self._engine(rows, journal, take, policy, capital=capital, seed=seed, is_final=is_final, venues=venues)
-        with _no_cycle_search():
+        with cycle_search_off():
             final = engine.run(
                 state if state is not None else engine.initial_state(),
                 (lambda done: progress(done, len(rows))) if progress is not None else None,
@@ -348,21 +347,6 @@ class Backtest:
             delay = self.config.unstaking_period_days * SECONDS_PER_DAY
             sources.append(UnstakeClaims(rows.epoch_seconds, self.config.claim, delay))
         return tuple(sources)
-
-
-@contextmanager
-def _no_cycle_search() -> Iterator[None]:
-    """Keep Python from searching for reference cycles while a run adds events and never makes one.
-
-    Each search looks at every event that waits, so that ten times the rows would cost more than ten times the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _refuse_unreconciled(instants: Instants, columns: Mapping[str, Column]) -> None:

@@ -93,10 +93,13 @@ def backtest(
 
 def _request(**options: object) -> "BacktestRequest":
     """Build the request; ConfigValidationError (CONFIG-003) names the option that it refuses."""
-    from pydantic import ValidationError
+    from dataflow.engine.cycle_search import cycle_search_off
 
-    from dataflow.app.backtest import BacktestRequest
-    from schemas.errors import ConfigValidationError
+    with cycle_search_off():
+        from pydantic import ValidationError
+
+        from dataflow.app.backtest import BacktestRequest
+        from schemas.errors import ConfigValidationError
 
     try:
         return BacktestRequest.model_validate(options)
