@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from dataflow.app.field_docs import field_docs
 from dataflow.app.old_spellings import ATTRIBUTION_ALIASES, IGNORED, MODE_ALIASES, MOVES, REMOVED, RISK_ALIASES
 from schemas.models.config import RUN_RULES, ModeConfig, ScenarioConfig, ShareClassConfig, VenueConfig
 from schemas.models.config_rules import MODE_RULES
@@ -59,7 +60,11 @@ def _block(model: type[BaseModel]) -> Iterator[str]:
     yield " ".join(inspect.cleandoc(model.__doc__ or "").split())
     yield ""
     if model.model_fields:
-        rows = ([f"`{name}`", _type(info), _default(info), _meaning(info)] for name, info in model.model_fields.items())
+        docs = field_docs(model)
+        rows = (
+            [f"`{name}`", _type(info), _default(info), _meaning(docs.get(name, ""))]
+            for name, info in model.model_fields.items()
+        )
         yield from _table(("key", "type", "default", "meaning"), rows)
 
 
@@ -137,8 +142,8 @@ def _default(info: FieldInfo) -> str:
     return f"`{value}`" if value else "empty"
 
 
-def _meaning(info: FieldInfo) -> str:
-    return " ".join((info.description or "").replace("``", "`").split())
+def _meaning(text: str) -> str:
+    return " ".join(text.replace("``", "`").split())
 
 
 def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from dataflow.app.config_files import CONFIG_ROOT, check_paths
 from dataflow.app.config_reference import render_configuration_markdown
+from dataflow.app.field_docs import DocumentedJsonSchema
 from dataflow.app.reference import render_errors_markdown
 from schemas.errors import DataValidationError, LogWriteError
 from schemas.frames import FRAME_ERRORS, FRAMES
@@ -83,7 +84,10 @@ class GateReport:
 
 def current_schemas() -> dict[str, Json]:
     """Return the schema of every model and frame by file name, as the code has it now."""
-    models: dict[str, Json] = {f"{model.__name__}.json": _plain(model.model_json_schema()) for model in MODELS}
+    models: dict[str, Json] = {
+        f"{model.__name__}.json": _plain(model.model_json_schema(schema_generator=DocumentedJsonSchema))
+        for model in MODELS
+    }
     frames: dict[str, Json] = {f"{frame.__name__}.json": frame_form(stage, frame) for stage, frame in FRAMES.items()}
     return models | frames
 

@@ -10,7 +10,9 @@ import errno
 import fcntl
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -363,8 +365,9 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def _sync_tree(root: Path) -> None:
-    for path in (*root.rglob("*"), root):
-        _sync(path)
+    """Make every file durable; together, since one wait for the disk then serves many."""
+    with ThreadPoolExecutor() as pool:
+        deque(pool.map(_sync, (*root.rglob("*"), root)), maxlen=0)
 
 
 def _sync(path: Path) -> None:

@@ -28,7 +28,7 @@ DEFAULT_CAPITAL: Final[dict[ShareClassName, float]] = {"USDT": 100_000.0, "ETH":
 class ConfigModel(BaseModel):
     """A frozen model that refuses unknown keys and silent conversions (a number is never read from text)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class ModeName(StrEnum):
