@@ -242,9 +242,8 @@ _SPECS: Final = (
     ErrorSpec(
         ErrorCode.RISK_LIQUIDATION_THRESHOLD_EXCEEDED,
         _C,
-        "The position may be liquidated now.",
-        "Repay or close immediately; afterwards account for any liquidator's deltas before restarting.",
-        reserved="one event, RISK-001, tells that a limit was crossed, and its breaches name which",
+        "A venue liquidated: margin ratio or health factor crossed its liquidation threshold.",
+        "Read the deltas of type liquidation and their cost; ask why the rules above the threshold did not act first.",
     ),
     ErrorSpec(
         ErrorCode.RISK_ASSESSMENT_FAILED,

@@ -181,6 +181,7 @@ def scaling_rule(
 def decision(
     is_flat: Column,
     worst_margin_ratio: Column,
+    was_liquidated: Column,
     funding_exit_is_due: Column,
     margin_loan_fraction: Column,
     net_delta_fraction: Column,
@@ -200,6 +201,7 @@ def decision(
 
     >>> zero, one = np.zeros(1), np.ones(1)
     >>> held = dict(is_flat=zero, funding_exit_is_due=zero, margin_loan_fraction=zero, net_delta_fraction=zero)
+    >>> held |= dict(was_liquidated=zero)
     >>> rest = dict(entry_is_due=zero, scaling_rule=zero, is_first_row=zero, margin_exit=0.2, margin_reduce=0.3)
     >>> limits = dict(margin_loan_limit=0.001, net_delta_trade=0.02, entry_only=False)
     >>> decision(worst_margin_ratio=0.25 * one, **held, **rest, **limits).tolist()
@@ -209,7 +211,7 @@ def decision(
     if entry_only:
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     open_rules = (
-        (worst_margin_ratio < margin_exit, EXIT_MARGIN),
+        ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0), EXIT_MARGIN),
         (worst_margin_ratio < margin_reduce, REDUCE_MARGIN),
         (funding_exit_is_due > 0.0, EXIT_FUNDING),
         (margin_loan_fraction > margin_loan_limit, REPAY_LOAN),

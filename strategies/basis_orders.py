@@ -163,7 +163,8 @@ class BasisBook:
 
     def _close(self, quantities: list[float], intent: StrategyIntent) -> list[OrderIntent]:
         sized = [(v, quantity) for v, quantity in zip(self.venues, quantities, strict=True) if quantity > 0.0]
-        perps = [perp_trade(v.market.venue, self.base_asset, _closing(v.perp_units), q, intent) for v, q in sized]
+        held = [(v, min(quantity, abs(v.perp_units))) for v, quantity in sized if v.perp_units != 0.0]
+        perps = [perp_trade(v.market.venue, self.base_asset, _closing(v.perp_units), q, intent) for v, q in held]
         coins = [spot_trade(v.market.venue, self.base_asset, OrderSide.SELL, q, intent) for v, q in sized]
         return perps + coins
 

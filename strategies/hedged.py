@@ -88,6 +88,7 @@ def health_is_low__debt(health_factor: Column, health_factor_min: float) -> Colu
 def decision(
     is_flat: Column,
     worst_margin_ratio: Column,
+    was_liquidated: Column,
     health_is_low: Column,
     net_delta_fraction: Column,
     deployable_usdt: Column,
@@ -106,7 +107,7 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 16 to 18 and 33.
 
     >>> zero, one = np.zeros(1), np.ones(1)
-    >>> args = (zero, 0.35 * one, zero, zero, zero, one, zero)
+    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, one, zero)
     >>> decision(*args, 0.2, 0.4, 2.0, 0.02, 10.0, False).tolist()
     [3.0]
     """
@@ -115,7 +116,7 @@ def decision(
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     has_short = worst_margin_ratio < 999.0
     rules = (
-        (~flat & (worst_margin_ratio < margin_exit), EXIT_MARGIN),
+        (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
         (~flat & (health_is_low > 0.0), EXIT_HEALTH),
         (~flat & (worst_margin_ratio < margin_warning), RESTORE_MARGIN),
         (~flat & (net_delta_fraction > net_delta_trade), ADJUST_DELTA),

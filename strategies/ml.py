@@ -60,7 +60,7 @@ def stop_touched(
     candle_low: Column,
     held_sd: Column,
     stop_loss_sd: float,
-    row_is_new: Column,
+    candle_is_new: Column,
     entry_only: bool,
 ) -> Column:
     """1 where the candle that has just closed touched the stop of the position, which is anchored at its entry.
@@ -76,7 +76,7 @@ def stop_touched(
     """
     level = perp_entry_price * (1.0 - np.sign(perp_units) * (stop_loss_sd * held_sd[:, None]))
     touched = ((perp_units > 0.0) & (candle_low <= level)) | ((perp_units < 0.0) & (candle_high >= level))
-    return frozen(touched * row_is_new[:, None] * (0.0 if entry_only else 1.0))
+    return frozen(touched * candle_is_new[:, None] * (0.0 if entry_only else 1.0))
 
 
 @tag(stage="positions", unit="flag", axis="venues")
@@ -88,7 +88,7 @@ def target_touched(
     stop_touched: Column,
     held_sd: Column,
     take_profit_sd: float,
-    row_is_new: Column,
+    candle_is_new: Column,
     entry_only: bool,
 ) -> Column:
     """1 where the candle that has just closed touched the target of the position, and not its stop.
@@ -104,7 +104,7 @@ def target_touched(
     """
     level = perp_entry_price * (1.0 + np.sign(perp_units) * (take_profit_sd * held_sd[:, None]))
     touched = ((perp_units > 0.0) & (candle_high >= level)) | ((perp_units < 0.0) & (candle_low <= level))
-    counts = row_is_new[:, None] * (0.0 if entry_only else 1.0)
+    counts = candle_is_new[:, None] * (0.0 if entry_only else 1.0)
     return frozen(touched * (1.0 - stop_touched) * counts)
 
 
@@ -171,6 +171,7 @@ def decision(
     target_direction: Column,
     kept_direction: Column,
     worst_margin_ratio: Column,
+    was_liquidated: Column,
     equity_usd: Column,
     cooldown_over: Column,
     is_first_row: Column,
@@ -186,6 +187,7 @@ def decision(
 
     >>> cell, zero, one = np.zeros((1, 1)), np.zeros(1), np.ones(1)
     >>> facts = dict(stop_touched=cell, target_touched=cell, target_direction=-one, worst_margin_ratio=one)
+    >>> facts |= dict(was_liquidated=zero)
     >>> rest = dict(equity_usd=100.0 * one, cooldown_over=one, is_first_row=zero, margin_exit=0.2, margin_reduce=0.3)
     >>> decision(**facts, **rest, kept_direction=one, min_trade_usd=10.0, entry_only=False).tolist()
     [7.0]
@@ -202,7 +204,7 @@ def decision(
         (taken & enters & ~stopped, TARGET_THEN_ENTRY),
         (stopped, STOP_LOSS),
         (taken, TAKE_PROFIT),
-        (~flat & (worst_margin_ratio < margin_exit), EXIT_MARGIN),
+        (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
         (~flat & (worst_margin_ratio < margin_reduce), REDUCE_MARGIN),
         (~flat & enters, REVERSE),
         (~flat & (target_direction == NEUTRAL), EXIT_NEUTRAL),

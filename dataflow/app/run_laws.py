@@ -27,7 +27,7 @@ OF_CAPITAL: Final = 1e-9
 def conservation_faults(
     log_dir: Path, instants: Instants, columns: Mapping[str, Column], venues: Sequence[str]
 ) -> Iterator[str]:
-    """Decisions that moved equity by something else than minus the costs they booked (law 4).
+    """Decisions and liquidations that moved equity by something else than minus the costs they booked (law 4).
 
     A deal that is not at the market of its row, a stop or a target of the candle before it, moves equity besides by
     what its price is away from the mark. columns: those of complete rows; the decision that stopped a run has none and
@@ -49,10 +49,11 @@ def conservation_faults(
 
 
 def _moved_usd(log_dir: Path) -> dict[str, tuple[float, float]]:
-    """Equity before and after the operations of each instant that has any, USD."""
+    """Equity before and after the operations and liquidations of each instant that has any, USD."""
     operations: dict[str, int] = {}
-    for event in read_events(log_dir, OperationExecutionEvent):
-        operations.setdefault(str(event["timestamp"]), _number(event["order"]))
+    for event in _acts(log_dir):
+        instant, order = str(event["timestamp"]), _number(event["order"])
+        operations[instant] = min(operations.get(instant, order), order)
     before: dict[str, float] = {}
     after: dict[str, float] = {}
     for event in read_events(log_dir, ExposureSnapshot):
@@ -61,6 +62,14 @@ def _moved_usd(log_dir: Path) -> dict[str, tuple[float, float]]:
             side = before if order < operations[instant] else after
             side[instant] = float(event["total_value_usd"])  # type: ignore[arg-type]  # a number in every event
     return {instant: (value, after.get(instant, value)) for instant, value in before.items()}
+
+
+def _acts(log_dir: Path) -> Iterator[Mapping[str, object]]:
+    """Everything that is done at a price: operations, and what a venue does when it liquidates."""
+    yield from read_events(log_dir, OperationExecutionEvent)
+    for event in read_events(log_dir, ExecutionDeltaEvent):
+        if event["delta_type"] == DeltaType.LIQUIDATION.value:
+            yield event
 
 
 class _Deal(NamedTuple):

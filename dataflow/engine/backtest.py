@@ -15,6 +15,7 @@ from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
 from dataflow.engine.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
 from dataflow.engine.graph import Graph, build_graph
 from dataflow.engine.journal import Journal, JournalContext
+from dataflow.engine.liquidations import Liquidations
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.market_rows import MarketRows
 from dataflow.engine.parameters import Parameters, build_parameters, liquidation_thresholds
@@ -28,12 +29,12 @@ from dataflow.market.market import CANDLE_COLUMNS, Market, MarketRequest
 from dataflow.market.series import prediction_series
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.venues.faults.report import FaultSource
+from dataflow.venues.simulated.liquidation import SimulatedLiquidator
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import AttributionError
 from schemas.instruments import cex_key, wallet_key
 from schemas.models.config import RunConfig
-from schemas.operations import DeltaType
 from schemas.port import OrderPort
 from schemas.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
@@ -219,7 +220,7 @@ class Backtest:
             counts=engine.counts,
             errors=journal.errors,
             reconciliation_failures=journal.reconciliation_failures,
-            liquidations=journal.applied_deltas[DeltaType.LIQUIDATION],
+            liquidations=engine.counts.liquidations,
             engine_seconds=time.perf_counter() - started - records,
             records_seconds=records,
         )
@@ -332,6 +333,7 @@ class Backtest:
                 allow_negative_balances=config.scenario.allow_negative_balances,
             ),
             port=delivery,
+            liquidations=Liquidations(self.executor, journal, SimulatedLiquidator(world)),
             windows=WindowPolicy(CAP_ROWS[self.options.executor], self.options.window),
             sink=take,
             check=self.check_columns,

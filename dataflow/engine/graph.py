@@ -12,13 +12,22 @@ os.environ.setdefault("HAMILTON_AUTOLOAD_EXTENSIONS", "0")  # loading every exte
 from hamilton import driver, settings
 from hamilton.node import Node as HamiltonNode
 
-from dataflow.nodes import decision, execution, exposure, market, pnl, positions, risk
+from dataflow.nodes import decision, execution, exposure, liquidation, market, pnl, positions, risk
 from strategies.rules import ModeSpec
 
 # Hamilton advertises its chat room on every error; ours say what to do themselves.
 logging.getLogger("hamilton").addHandler(logging.NullHandler())
 
-STAGE_MODULES: Final[tuple[ModuleType, ...]] = (market, positions, exposure, risk, pnl, decision, execution)
+STAGE_MODULES: Final[tuple[ModuleType, ...]] = (
+    market,
+    positions,
+    exposure,
+    risk,
+    liquidation,
+    pnl,
+    decision,
+    execution,
+)
 
 OBSERVE_STAGES: Final = ("market", "positions", "exposure", "risk", "pnl", "decision")
 EXECUTE_STAGES: Final = ("orders", "deltas", "handshakes", "reconciliation")
@@ -41,7 +50,10 @@ TARGETS: Final = (
     "total_pnl_usd",
     "risk_warning",
 )
-"""What every run needs; the graph of a mode is what these depend on."""
+"""What every run needs; the graph of a mode is what these and those below depend on."""
+
+WHERE_THERE: Final = ("liquidation_due", "expected_liquidation")
+"""What a run needs where the mode holds what it is about."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,7 @@ def build_graph(
         .build()
     )
     known = built.graph.nodes
-    needed = _needed(known, TARGETS)
+    needed = _needed(known, (*TARGETS, *(name for name in WHERE_THERE if name in known)))
     ordered = [name for name in _running_order(known, needed) if not known[name].user_defined]
     inputs = frozenset(name for name in needed if known[name].user_defined)
     return Graph(built, tuple(_flattened(known[name]) for name in ordered), inputs)

@@ -31,6 +31,7 @@ from dataflow.venues.faults.report import InjectedFault
 from schemas.errors import REGISTRY, ErrorCode, JsonScalar, PlatformError, Severity
 from schemas.holdings import Holdings
 from schemas.instruments import PositionKey
+from schemas.liquidations import Liquidation, LiquidationStep
 from schemas.models.events import (
     AtomicOperationGroupEvent,
     DomainEvent,
@@ -137,7 +138,6 @@ class Journal:
     ) -> None:
         self.order = 0
         self.errors: Counter[str] = Counter()
-        self.applied_deltas: Counter[DeltaType] = Counter()
         self.reconciliation_failures = 0
         self._component_errors: Counter[str] = Counter()
         self.breached = False
@@ -232,6 +232,45 @@ class Journal:
         )
         self.order += 2
 
+    def liquidated(self, timestamp: str, liquidation: Liquidation) -> None:
+        """A venue has crossed the account's liquidation threshold and acts on it."""
+        code = ErrorCode.RISK_LIQUIDATION_THRESHOLD_EXCEEDED
+        spec, venue = REGISTRY[code], liquidation.venue
+        loss = f", {liquidation.venue_loss_usd:.2f} USD of which it lost itself" if liquidation.venue_loss_usd else ""
+        message = f"{venue} liquidated at a cost of {liquidation.cost_usd + liquidation.venue_loss_usd:.2f} USD{loss}"
+        trace = "an act of the venue, not raised"
+        metadata = {"venue": venue, **liquidation.facts}
+        self._error(timestamp, self.order, code, message, spec.component, spec.severity, trace, metadata)
+        self.order += 1
+
+    def liquidation_step(
+        self,
+        timestamp: str,
+        step: LiquidationStep,
+        *,
+        holdings: Holdings,
+        equity_usd: float,
+        prices: Mapping[str, float],
+    ) -> None:
+        """One change by a liquidation and the balances after it."""
+        self._delta_event(
+            timestamp,
+            self.order,
+            step.delta_type,
+            "liquidation",
+            step.deltas,
+            prices,
+            operation=step.operation,
+            operation_id=None,
+            executed_price=step.price,
+            fee=step.fee,
+        )
+        self._snapshot(timestamp, self.order + 1, holdings.units, equity_usd, "liquidation")
+        self._components.info(
+            "PositionUpdateHandler", f"{step.delta_type.value} applied", timestamp, deltas=dict(step.deltas)
+        )
+        self.order += 2
+
     def _delta_event(
         self,
         timestamp: str,
@@ -246,7 +285,6 @@ class Journal:
         executed_price: float | None = None,
         fee: tuple[float, str] = (0.0, ""),
     ) -> None:
-        self.applied_deltas[delta_type] += 1
         self._numbered(
             ExecutionDeltaEvent,
             timestamp,

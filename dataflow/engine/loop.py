@@ -1,6 +1,7 @@
 """The loop: windows of rows through the observe nodes, decisions through the tight loop, state from row to row.
 
-Order within a row: settle what is due, value, exposure, risk, decide, execute at the row's prices, then value again.
+Order within a row: settle what is due, let the venues liquidate, value, exposure, risk, decide, execute at the row's
+prices, then value again.
 Rows before the first decision of a window are committed as they are; the decision's row is evaluated once more after
 execution, with nothing left to settle, and that is what is recorded.
 """
@@ -19,6 +20,7 @@ from dataflow.engine.executors import Executor
 from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
 from dataflow.engine.interrupts import LetThrough, held_interrupts
 from dataflow.engine.journal import HEALTH_ROWS, HOLD_REASON, TRIGGER, Journal, row_of
+from dataflow.engine.liquidations import LiquidationRow, Liquidations
 from dataflow.engine.market_rows import MarketRows
 from dataflow.engine.parameters import Parameters
 from dataflow.engine.settlements import SettlementSource
@@ -50,6 +52,7 @@ class RunCounts:
     decisions: Counter[DecisionType] = field(default_factory=Counter)
     orders: int = 0
     operations_failed: int = 0
+    liquidations: int = 0
     fees_usd: float = 0.0
 
 
@@ -85,6 +88,7 @@ class Engine:
         journal: Journal,
         tight_loop: TightLoop,
         port: OrderPort,
+        liquidations: Liquidations,
         windows: WindowPolicy,
         sink: ChunkSink,
         check: ChunkSink,
@@ -93,7 +97,7 @@ class Engine:
         is_final: bool = True,
     ) -> None:
         self._executor, self._market, self._parameters = executor, market, parameters
-        self._journal, self._tight_loop, self._port = journal, tight_loop, port
+        self._journal, self._tight_loop, self._port, self._liquidations = journal, tight_loop, port, liquidations
         self._check = check
         self._last_seen: tuple[int, int, Mapping[str, Column]] = (0, 1, {})
         self._windows, self._sink, self._deposit, self._is_final = windows, sink, deposit, is_final
@@ -122,6 +126,7 @@ class Engine:
             "deposited_usd": 0.0,
             "deposited_share_class": 0.0,
             "last_risk_exit_seconds": NEVER,
+            "last_liquidation_seconds": NEVER,
             "entry_quantity": 0.0,
             "breach_before": 0.0,
             "run_start_seconds": float(self._market.epoch_seconds[0]),
@@ -191,7 +196,7 @@ class Engine:
             error.add_note(f"not on record: {refused.one_line()}")
 
     def _window(self, row: int, rows: int, base: int, state: RunState) -> tuple[int, RunState]:
-        """Process the next rows; how many, and the state after them."""
+        """Process the next rows, up to and with the first that does not pass quietly; how many, and the state then."""
         is_start = base + row == 0
         if is_start:
             state = self._pay_in(state)
@@ -199,7 +204,7 @@ class Engine:
         if is_start or end == row:
             return 1, self._single_row(row, base, self._observe(row, row + 1, base, state), state)
         columns = self._observe(row, end, base, state)
-        acts = np.flatnonzero(columns["decision"])
+        acts = np.flatnonzero((columns["decision"] > 0.0) | _is_liquidated(columns))
         quiet = end - row if len(acts) == 0 else int(acts[0])
         if quiet:
             # A copy of what is kept lets go of the window: most of it lies behind the decision and is computed again.
@@ -230,21 +235,35 @@ class Engine:
         state: RunState,
         row_number: Column,
         row_is_new: Column,
+        candle_is_new: Column | None = None,
     ) -> dict[str, Column]:
-        values = self._executor.evaluate(names, self._known(start, end, state, row_number, row_is_new))
+        known = self._known(start, end, state, row_number, row_is_new, candle_is_new)
+        values = self._executor.evaluate(names, known)
         columns: dict[str, Column] = {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes
         self._last_seen = (start, end, columns)
         return columns
 
     def _known(
-        self, start: int, end: int, state: RunState, row_number: Column, row_is_new: Column
+        self,
+        start: int,
+        end: int,
+        state: RunState,
+        row_number: Column,
+        row_is_new: Column,
+        candle_is_new: Column | None = None,
     ) -> dict[str, object]:
+        """Inputs of the graph. row_is_new: 1 where the row is still to be settled, else 0.
+
+        candle_is_new: 1 where what the candle before the row did to stop and target is still to be executed; as
+        ``row_is_new`` where it is not given.
+        """
         return {
             **self._parameters.inputs,
             **self._market.between(start, end),
             **state.values,
             "row_number": row_number,
             "row_is_new": row_is_new,
+            "candle_is_new": row_is_new if candle_is_new is None else candle_is_new,
             "epoch_seconds": self._market.epoch_seconds[start:end],
         }
 
@@ -319,6 +338,8 @@ class Engine:
         state = self._passed(row, row + 1, columns, self._carried(state, columns, 0))
         if self._settlements:
             state, columns = self._settle(row, columns, state)
+        if _is_liquidated(columns)[0]:
+            state, columns = self._liquidate(row, columns, state)
         self._journal.position(timestamp, groups.holdings(state.values), float(columns["equity_usd"][0]))
         self._journal.exposure_and_risk(timestamp, columns)
         self._journal.breach_of_row(timestamp, columns)
@@ -352,12 +373,59 @@ class Engine:
                 )
         if not settled:
             return state, columns
-        after = self._valued_again(row, state)
+        after = self._valued_again(row, state, is_decided=False)
         return self._carried(state, after, 0), after
 
-    def _valued_again(self, row: int, state: RunState) -> dict[str, Column]:
-        """Every observe column of a row that is already settled."""
-        return self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD)
+    def _valued_again(self, row: int, state: RunState, *, is_decided: bool) -> dict[str, Column]:
+        """Every observe column of a row that is already settled, before or after its decision."""
+        number, candle = np.array([float(state.row)]), np.zeros(1) if is_decided else np.ones(1)
+        return self._evaluate(self._names, row, row + 1, state, number, _ONE_OLD, candle)
+
+    def _liquidate(self, row: int, columns: Columns, state: RunState) -> tuple[RunState, Columns]:
+        """What the venues take before the decision of a settled row; the state and the columns after it."""
+        timestamp, groups = self._market.texts[row], self._parameters.groups
+        holdings = groups.holdings(state.values)
+        place = LiquidationRow(
+            timestamp,
+            self._market.snapshot(row),
+            self._market.key_prices(row, groups.keys),
+            {**self._parameters.inputs, **self._market.between(row, row + 1), **columns},
+            spared=self._closed_inside_candle(columns),
+        )
+        taken = self._liquidations.taken(place, holdings)
+        if not taken:
+            return state, columns
+        self._journal.position(timestamp, holdings, float(columns["equity_usd"][0]))
+        self._journal.exposure_and_risk(timestamp, columns)
+        self._journal.breach_of_row(timestamp, columns)
+        before, holdings = holdings, self._liquidations.booked(place, taken, holdings, _RowValuation(self, row, state))
+        self.counts.liquidations += len(taken)
+        self.counts.fees_usd += sum(liquidation.fees_usd for liquidation in taken)
+        cost = sum(liquidation.cost_usd for liquidation in taken)
+        instant = float(self._market.epoch_seconds[row])
+        changes = {
+            **groups.values(holdings),
+            "transaction_costs_before": self._with_cost(row, state, cost),
+            "last_risk_exit_seconds": instant,
+            "last_liquidation_seconds": instant,
+        }
+        for source in self._settlements:
+            changes |= source.traded(row, before, holdings, state)
+        state = state.with_values(changes)
+        after = self._valued_again(row, state, is_decided=False)
+        return self._carried(state, after, 0), after
+
+    def _closed_inside_candle(self, columns: Columns) -> tuple[str, ...]:
+        """Venues whose position its stop or target closed before the row, although that is booked with the decision."""
+        if "level_touched" not in columns:
+            return ()
+        venues = self._parameters.axes["venues"]
+        return tuple(v for v, touched in zip(venues, columns["level_touched"][0].tolist(), strict=True) if touched)
+
+    def _with_cost(self, row: int, state: RunState, cost_usd: float) -> float:
+        """Transaction costs so far (share class, <= 0) with another one, USD, > 0 is paid."""
+        usd_per_share_class = float(self._market.columns["usd_per_share_class"][row])
+        return float(state.values["transaction_costs_before"]) - cost_usd / usd_per_share_class
 
     def _decide(
         self, row: int, rule: DecisionRule, columns: Columns, state: RunState
@@ -381,7 +449,7 @@ class Engine:
     ) -> tuple[RunState, dict[str, Column]]:
         """Book the costs and set what an executed decision resets: reference equity, cooldown, entry quantity."""
         usd_per_share_class = float(self._market.columns["usd_per_share_class"][row])
-        costs = float(state.values["transaction_costs_before"]) - outcome.cost_usd / usd_per_share_class
+        costs = self._with_cost(row, state, outcome.cost_usd)
         changes = {**self._parameters.groups.values(outcome.holdings), "transaction_costs_before": costs}
         if outcome.triggered_move_usd != 0.0:
             held = float(state.values["delta_pnl_before"])
@@ -392,7 +460,7 @@ class Engine:
         for source in self._settlements:
             changes |= source.traded(row, before, outcome.holdings, state)
         state = state.with_values(changes).moved(operations=state.operations + outcome.attempted)
-        after = self._valued_again(row, state)
+        after = self._valued_again(row, state, is_decided=True)
         state = self._carried(state, after, 0)
         if outcome.confirmed:
             resets = {**self._on_execution, **(self._on_entry if rule.is_entry else {})}
@@ -501,6 +569,13 @@ def _rules(parameters: Parameters) -> tuple[DecisionRule, ...]:
     rules = parameters.inputs["rules"]
     assert isinstance(rules, tuple)
     return rules
+
+
+def _is_liquidated(columns: Columns) -> npt.NDArray[np.bool_]:
+    """Whether each row is one at which a venue may act on its own."""
+    if "liquidation_due" in columns:
+        return columns["liquidation_due"] > 0.0
+    return np.zeros(len(columns["decision"]), dtype=np.bool_)
 
 
 def _risk_level(columns: Columns) -> str:

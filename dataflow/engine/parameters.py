@@ -35,6 +35,9 @@ def cost_model(config: RunConfig) -> CostModel:
     fees: dict[tuple[Product, str], float] = {}
     slippage: dict[tuple[Product, str, str], tuple[float, float, float]] = {}
     gas: dict[str, float] = {}
+    liquidation_fee = {
+        name: venue.liquidation_fee for name, venue in config.venues.items() if venue.liquidation_fee is not None
+    }
     for name, venue in config.venues.items():
         if venue.fees is not None and venue.fees.spot is not None:
             fees["spot", name] = venue.fees.spot.taker
@@ -51,6 +54,7 @@ def cost_model(config: RunConfig) -> CostModel:
         gas_units=gas,
         gas_charged=scenario.gas,
         flash_fee_bps=_flash_fee_bps(config) if scenario.fees else 0.0,
+        liquidation_fee=liquidation_fee if scenario.fees else {},
     )
 
 
@@ -178,6 +182,7 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         levels = strategy.margin_levels
         values |= {"margin_warning": levels.warning, "margin_reduce": levels.reduce, "margin_exit": levels.exit}
         values["margin_excess"] = levels.excess
+        values["margin_liquidation"] = levels.liquidation if config.scenario.liquidation else -np.inf
     return values
 
 

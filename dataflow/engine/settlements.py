@@ -50,7 +50,7 @@ class SettlementSource(Protocol):
         ...
 
     def traded(self, row: int, before: Holdings, after: Holdings, state: RunState) -> StateChanges:
-        """What a decision executed at the row leaves in the state."""
+        """What a decision executed at the row, or a liquidation before it, leaves in the state."""
         ...
 
 

@@ -5,7 +5,7 @@ one number. Slippage moves the executed price away from the mid price; the fee i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from schemas.units import BPS
@@ -39,8 +39,9 @@ class CostModel:
     """Fees, slippage and gas of a run; a scenario switches each off by zero rates.
 
     taker_fee: (product, venue) to fraction of notional. slippage_bps: (product, venue, pair) to the three buckets.
-    gas_units: operation to gas units. flash_fee_bps: fee of a flash loan.
-    Sources: [domain] rulings 12 and 13, section 4.6.
+    gas_units: operation to gas units. flash_fee_bps: fee of a flash loan. liquidation_fee: exchange to fraction of the
+    notional of a perpetual that it closes, beside the taker fee.
+    Sources: [domain] rulings 12, 13 and 21, section 4.6.
     """
 
     taker_fee: Mapping[tuple[Product, str], float]
@@ -48,6 +49,7 @@ class CostModel:
     gas_units: Mapping[str, float]
     gas_charged: bool
     flash_fee_bps: float = 0.0
+    liquidation_fee: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def free(cls) -> "CostModel":
@@ -61,6 +63,16 @@ class CostModel:
     def fee(self, product: Product, venue: str) -> float:
         """Taker fee as a fraction of notional; 0 where the run charges none."""
         return self.taker_fee[product, venue] if self.taker_fee else 0.0
+
+    def forced_close_fee(self, venue: str) -> float:
+        """What an exchange charges for closing a perpetual itself, as a fraction of notional: taker fee and its own.
+
+        Source: [domain] ruling 21.
+
+        >>> CostModel({("perp", "okx"): 0.0005}, {}, {}, False, liquidation_fee={"okx": 0.005}).forced_close_fee("okx")
+        0.0055
+        """
+        return self.fee("perp", venue) + (self.liquidation_fee[venue] if self.liquidation_fee else 0.0)
 
     def slippage(self, product: Product, venue: str, pair: str, notional_usd: float) -> float:
         """Slippage of one order as a fraction of its mid price; 0 where the run charges none."""

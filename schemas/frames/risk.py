@@ -33,5 +33,7 @@ class RiskFrame(StageFrame):
     """Any enabled limit crossed."""
     risk_warning: Series[float] | None = flag()
     """A limit is near."""
+    liquidation_due: Series[float] | None = flag()
+    """A venue may liquidate."""
     debt_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
     """All that is owed."""

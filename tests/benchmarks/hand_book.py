@@ -40,6 +40,7 @@ class Settings:
     margin_warning: float
     margin_reduce: float
     margin_exit: float
+    margin_liquidation: float
 
     @classmethod
     def of(cls, backtest: Backtest) -> "Settings":
@@ -71,6 +72,7 @@ class Settings:
             margin_warning=levels.warning,
             margin_reduce=levels.reduce,
             margin_exit=levels.exit,
+            margin_liquidation=levels.liquidation,
         )
 
 

@@ -232,6 +232,7 @@ def _risk(seen: Columns, settings: Settings) -> Columns:
         "ltv": none,
         "margin_ratio": ratio,
         "worst_margin_ratio": worst,
+        "liquidation_due": (worst < settings.margin_liquidation).astype(np.float64),
         "margin_breach": margin_breach,
         "breach_detected": breach,
         "margin_usage": 1.0 - np.clip(worst, 0.0, 1.0),
@@ -302,6 +303,7 @@ def _decision(part: Columns, seen: Columns, settings: Settings, carried: Carried
     gap = np.abs(share - np.array(settings.allocation)).max(axis=1)
     return {
         "cooldown_over": over,
+        "was_liquidated": (part["epoch_seconds"] == _NEVER).astype(np.float64),
         "deployable_usd": deployable,
         "deployable_idle_usd": idle,
         "entry_is_due": entry.astype(np.float64),

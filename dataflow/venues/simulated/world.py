@@ -150,24 +150,37 @@ class SimulatedWorld:
         price: at which a change of the perpetual is done, USDT per base.
         Source: the margin ratio of [domain] ruling 17 against the level of liquidation.
         """
-        base = self.snapshot.base_asset
-        if self.allow_negative_balances or base is None:
+        if self.allow_negative_balances:
             return None
-        key, after = perp_key(venue, base), self.books.applied(deltas)
+        ratio = self.margin_ratio(venue, self.books.applied(deltas), fill_price=price)
+        if ratio is None or ratio >= self.margin_min:
+            return None
+        return f"Insufficient margin: {venue} would be left with a margin ratio of {ratio!r}, below {self.margin_min!r}"
+
+    def margin_ratio(self, venue: str, after: Holdings, fill_price: float | None = None) -> float | None:
+        """Margin balance of an exchange over the notional of its perpetual; None where it has none.
+
+        after: the balances to look at; what they hold of the perpetual beside the books was traded at ``fill_price``,
+        USDT per base.
+        Source: [domain] ruling 17; with coins as margin, ruling 27.
+        """
+        snapshot, base = self.snapshot, self.snapshot.base_asset
+        if base is None:
+            return None
+        key = perp_key(venue, base)
         units = after.units.get(key, 0.0)
         if units == 0.0:
             return None
         held, entry = self.books.units[key], self.books.entry_price[key]
-        mark = self.snapshot.value_of("perp_mark", venue)
+        mark = snapshot.value_of("perp_mark", venue)
         coins = after.units.get(cex_key(venue, base), 0.0)
-        coins_usd = coins * self.snapshot.value_of("spot_price", venue) if coins else 0.0
+        coins_usd = coins * snapshot.value_of("spot_price", venue) if coins else 0.0
         usdt = after.units.get(cex_key(venue, "USDT"), 0.0)
-        profit = held * (mark - entry) + (0.0 if price is None else (units - held) * (mark - price))
+        profit = held * (mark - entry) + (0.0 if fill_price is None else (units - held) * (mark - fill_price))
+        if snapshot.margin_token != "USDT":  # paid in coins at the mark, which are worth the price of the coin
+            profit *= snapshot.value_of("spot_price", venue) / mark
         backing = self.collateral_factor.get(venue, 0.0) * coins_usd + usdt + profit
-        ratio = backing / (abs(units) * mark)
-        if ratio >= self.margin_min:
-            return None
-        return f"Insufficient margin: {venue} would be left with a margin ratio of {ratio!r}, below {self.margin_min!r}"
+        return backing / (abs(units) * mark)
 
     def gas(self, order: Order, item: str, deltas: Deltas) -> Fee | None:
         """Gas fee and its currency, paid from the wallet after the changes; None where the wallet cannot pay it.

@@ -20,6 +20,7 @@ LEVELS = {
 OPEN_AND_QUIET = {
     "is_flat": 0.0,
     "worst_margin_ratio": 0.95,
+    "was_liquidated": 0.0,
     "funding_exit_is_due": 0.0,
     "margin_loan_fraction": 0.0,
     "net_delta_fraction": 0.0,
@@ -42,6 +43,7 @@ def decided(row: dict[str, float], **changes: float) -> float:
     [
         pytest.param({}, None, id="quiet-holds"),
         pytest.param({"worst_margin_ratio": 0.19}, basis.EXIT_MARGIN, id="margin-under-exit"),
+        pytest.param({"was_liquidated": 1.0}, basis.EXIT_MARGIN, id="a-liquidation-closes-the-rest"),
         pytest.param({"worst_margin_ratio": 0.29}, basis.REDUCE_MARGIN, id="margin-under-reduce"),
         pytest.param({"worst_margin_ratio": 0.30}, None, id="margin-at-the-level-holds"),
         pytest.param({"worst_margin_ratio": 0.20}, basis.REDUCE_MARGIN, id="margin-at-exit-reduces"),

@@ -1,0 +1,136 @@
+"""What the simulated venues take by themselves: an exchange closes perpetuals whose margin has run out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dataflow.maths.deltas import Deltas
+from dataflow.maths.perps import realised_pnl
+from dataflow.venues.simulated.world import SimulatedWorld
+from schemas.holdings import Holdings
+from schemas.instruments import CEX_VENUES, cex_key, perp_key
+from schemas.liquidations import Liquidation, LiquidationStep
+from schemas.operations import DeltaType, OperationType
+from schemas.snapshot import MarketSnapshot
+
+
+class SimulatedLiquidator:
+    """The liquidation engines of all simulated venues."""
+
+    def __init__(self, world: SimulatedWorld) -> None:
+        self._world = world
+
+    def liquidate(
+        self, snapshot: MarketSnapshot, books: Holdings, spared: Iterable[str] = ()
+    ) -> tuple[Liquidation, ...]:
+        """Take what is due at the snapshot's instant, venue by venue; nothing where every account is safe.
+
+        books: the balances before. spared: venues whose perpetuals were closed before that instant.
+        """
+        self._world.place(snapshot, books)
+        left_alone = frozenset(spared)
+        taken = (self._close_perpetual(venue) for venue in CEX_VENUES if venue not in left_alone)
+        return tuple(liquidation for liquidation in taken if liquidation is not None)
+
+    def balances(self) -> Holdings:
+        """The venues' own balances."""
+        return self._world.books
+
+    def _close_perpetual(self, venue: str) -> Liquidation | None:
+        """Close the perpetual of one exchange at its mark where its margin ratio is too low. [domain] ruling 21."""
+        world = self._world
+        ratio = world.margin_ratio(venue, world.books)
+        if ratio is None or ratio >= world.margin_min:
+            return None
+        account = _Account(world, venue)
+        account.close_at_mark()
+        account.sell_coins_without_use()
+        account.write_off_shortfall()
+        facts = {"margin_ratio": ratio, "margin_ratio_min": world.margin_min, "mark_price": account.mark}
+        return account.statement(facts)
+
+
+@dataclass
+class _Account:
+    """One exchange's account while it is liquidated; each step changes the world's balances."""
+
+    world: SimulatedWorld
+    venue: str
+    steps: list[LiquidationStep] = field(default_factory=list)
+    fees_usd: float = 0.0
+    venue_loss_usd: float = 0.0
+
+    def __post_init__(self) -> None:
+        base = self.world.snapshot.base_asset
+        assert base is not None
+        self._perp, self._coins = perp_key(self.venue, base), cex_key(self.venue, base)
+        self.mark = self.world.snapshot.value_of("perp_mark", self.venue)
+        self._margin = cex_key(self.venue, self.world.snapshot.margin_token)
+
+    def close_at_mark(self) -> None:
+        """Close the whole position, settle its profit, and charge taker and liquidation fee."""
+        world, books = self.world, self.world.books
+        units, entry = books.units[self._perp], books.entry_price[self._perp]
+        profit = world.snapshot.margin_units(realised_pnl(units, entry, -units, self.mark), self.mark)
+        fee_usd = abs(units) * self.mark * world.costs.forced_close_fee(self.venue)
+        self._book(DeltaType.LIQUIDATION, OperationType.PERP_TRADE, ((self._perp, -units),), self.mark)
+        world.books = world.books.entered(self._perp, 0.0)
+        if profit != 0.0:
+            self._book(DeltaType.REALIZED_PNL, OperationType.PERP_TRADE, ((self._margin, profit),), self.mark)
+        self._charge(OperationType.PERP_TRADE, world.snapshot.margin_units(fee_usd, self.mark))
+
+    def sell_coins_without_use(self) -> None:
+        """Sell all coins beside the margin where they do not back what is owed any more. ADR 0014."""
+        world = self.world
+        coins = 0.0 if self._coins == self._margin else world.books.units.get(self._coins, 0.0)
+        owed = -world.books.units[self._margin]
+        price = world.snapshot.value_of("spot_price", self.venue) if coins else 0.0
+        if coins == 0.0 or owed <= world.collateral_factor.get(self.venue, 0.0) * coins * price:
+            return
+        worth = coins * price
+        sold: Deltas = ((self._coins, -coins), (self._margin, worth))
+        self._book(DeltaType.LIQUIDATION, OperationType.SPOT_TRADE, sold, price)
+        self._charge(OperationType.SPOT_TRADE, worth * world.costs.fee("spot", self.venue))
+
+    def write_off_shortfall(self) -> None:
+        """Bring what is owed without anything behind it to 0: it is the venue's loss."""
+        world = self.world
+        left = world.books.units[self._margin]
+        if left >= 0.0 or (self._coins != self._margin and world.books.units.get(self._coins, 0.0) > 0.0):
+            return
+        self.venue_loss_usd = -left * self._margin_price
+        self._book(DeltaType.LIQUIDATION, OperationType.PERP_TRADE, ((self._margin, -left),))
+
+    def statement(self, facts: dict[str, float]) -> Liquidation:
+        """What was done."""
+        return Liquidation(
+            venue=self.venue,
+            steps=tuple(self.steps),
+            closed=(self._perp,),
+            cost_usd=self.fees_usd - self.venue_loss_usd,
+            fees_usd=self.fees_usd,
+            venue_loss_usd=self.venue_loss_usd,
+            facts={**facts, "fees_usd": self.fees_usd, "venue_loss_usd": self.venue_loss_usd},
+        )
+
+    @property
+    def _margin_price(self) -> float:
+        snapshot = self.world.snapshot
+        return 1.0 if snapshot.margin_token == "USDT" else snapshot.value_of("spot_price", self.venue)
+
+    def _charge(self, operation: OperationType, fee: float) -> None:
+        """Take a fee, in the margin token."""
+        if fee > 0.0:
+            token = self.world.snapshot.margin_token
+            self._book(DeltaType.FEE, operation, ((self._margin, -fee),), fee=(fee, token))
+            self.fees_usd += fee * self._margin_price
+
+    def _book(
+        self,
+        delta_type: DeltaType,
+        operation: OperationType,
+        deltas: Deltas,
+        price: float | None = None,
+        fee: tuple[float, str] = (0.0, ""),
+    ) -> None:
+        self.world.books = self.world.books.applied(deltas)
+        self.steps.append(LiquidationStep(delta_type, operation, deltas, price, fee))
