@@ -1,7 +1,7 @@
 """The component logs of a run, opened together; each component writes its own file."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -30,21 +30,21 @@ WRITERS: Final = (
 
 
 class ComponentLogs:
-    """One logger a component; a component without a logger keeps silent."""
+    """One logger a component; silent without ``open_logger``."""
 
-    def __init__(self, loggers: Mapping[str, StructuredLogger]) -> None:
-        self._loggers = loggers
-        self._stack = ExitStack()
+    def __init__(self, open_logger: Callable[[str], StructuredLogger] | None, components: Iterable[str] = ()) -> None:
+        self._open = open_logger
+        self._loggers = {} if open_logger is None else {name: open_logger(name) for name in components}
 
     @classmethod
     def open(cls, log_dir: Path, correlation_id: str, pid: int, *, write: Write = os.write) -> Self:
         """Open the log of every component that writes, through ``write``."""
-        return cls({name: StructuredLogger(name, log_dir, correlation_id, pid, write=write) for name in WRITERS})
+        return cls(lambda name: StructuredLogger(name, log_dir, correlation_id, pid, write=write), WRITERS)
 
     @classmethod
     def silent(cls) -> Self:
         """Keep no component log, as a benchmark does."""
-        return cls({})
+        return cls(None)
 
     def info(self, component: str, message: str, timestamp: str, **extras: object) -> None:
         """Write a fact to a component's log."""
@@ -52,17 +52,19 @@ class ComponentLogs:
             logger.info(message, timestamp=timestamp, extra=extras)
 
     def error(self, component: str, message: str, timestamp: str, code: ErrorCode, trace: str) -> None:
-        """Write an error to the log of its component, or to the engine's where it has none."""
-        logger = self._loggers.get(component) or self._loggers.get("EventDrivenStrategyEngine")
-        if logger is not None:
-            logger.error(message, timestamp=timestamp, error_code=code.value, stack_trace=trace)
+        """Write an error to the log of its component; one that writes nothing else gets a log with its first error."""
+        if self._open is None:
+            return
+        if component not in self._loggers:
+            self._loggers[component] = self._open(component)
+        self._loggers[component].error(message, timestamp=timestamp, error_code=code.value, stack_trace=trace)
 
     def __enter__(self) -> Self:
-        for logger in self._loggers.values():
-            self._stack.enter_context(logger)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        with ExitStack() as closing:
+            for logger in self._loggers.values():
+                closing.callback(logger.close)

@@ -541,9 +541,19 @@ class Journal:
         )
 
     def discard(self, order: int) -> None:
-        """Forget what a chunk that its frames refused had to say; its first event would have had this number."""
+        """Forget what a chunk that its frames refused had to say, but for its errors: component logs have them already.
+
+        order: the number that the chunk's first event would have had; its errors are numbered from there.
+        """
+        found: list[Mapping[str, object]] = [
+            event.__dict__ for event in self._events if isinstance(event, SystemErrorEvent)
+        ]
+        found += [draft.fields for draft in self._drafts if draft.event_class is SystemErrorEvent]
         self._clear()
-        self.order = order
+        self._drafts += [
+            Draft(SystemErrorEvent, {**fields, "order": number}) for number, fields in enumerate(found, start=order)
+        ]
+        self.order = order + len(found)
 
     def flush(self, instants: Instants, columns: Columns, quiet: npt.NDArray[np.bool_]) -> None:
         """Write the chunk: ``instants`` and ``columns`` are all its rows, ``quiet`` marks those without a decision."""

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
-from dataflow.engine.backtest import VenueSetup
+from dataflow.engine.backtest import Backtest, VenueSetup
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.market.market import Market
 from dataflow.market.random_markets import random_market
@@ -28,9 +28,14 @@ def _market(mode: str, seed: int, rows: int) -> Market:
     return random_market(prepared(mode).market_request(), seed, rows)
 
 
-def run_in_storm(mode: str, seed: int, base: Path, *, rows: int = 200, plan: str = "storm") -> StormyRun:
-    """Run a mode over the random market of a seed with the faults of a plan; an expected stop is part of the answer."""
-    backtest, market, code = prepared(mode), _market(mode, seed, rows), None
+def run_in_storm(
+    mode: str, seed: int, base: Path, *, rows: int = 200, plan: str = "storm", backtest: Backtest | None = None
+) -> StormyRun:
+    """Run a mode over the random market of a seed with the faults of a plan; an expected stop is part of the answer.
+
+    backtest: one of the mode that is not as shipped.
+    """
+    backtest, market, code = backtest or prepared(mode), _market(mode, seed, rows), None
     log_dir = LogDirectoryManager.create_run_logs(CORRELATION_ID, PID, mode, mode, 1.0, base)
     wrap = fault_wrapper(load_fault_plan(plan), backtest, market, seed=seed)
     with (
