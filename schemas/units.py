@@ -161,3 +161,17 @@ def from_ray(factor: int) -> float:
     1.066714
     """
     return from_wei(factor, RAY_DECIMALS)
+
+
+def exact_ray(amount: float) -> int:
+    """Amount as a ray: the number that the float is, not the decimal that it prints as, so that twice is twice.
+
+    amount: >= 0, finite. ``from_ray`` gives the same float back, from 1e-10 on.
+
+    >>> exact_ray(0.1), exact_ray(1.5)
+    (100000000000000005551115123, 1500000000000000000000000000)
+    """
+    assert math.isfinite(amount), f"{amount} has no ray"
+    assert amount >= 0.0, f"{amount} is no amount"
+    numerator, denominator = amount.as_integer_ratio()
+    return _nearest(numerator * 10**RAY_DECIMALS, denominator)

@@ -18,7 +18,7 @@ from dataflow.engine.journal import Journal, JournalContext
 from dataflow.engine.liquidations import Liquidations
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.market_rows import MarketRows
-from dataflow.engine.parameters import Parameters, build_parameters, liquidation_thresholds
+from dataflow.engine.parameters import Parameters, build_parameters, lending_terms
 from dataflow.engine.settlements import SettlementSource, UnstakeClaims
 from dataflow.engine.state import RunState
 from dataflow.engine.statistics import RunStatistics
@@ -307,7 +307,7 @@ class Backtest:
             config.scenario.allow_negative_balances,
             rows.snapshot(0),
             groups.holdings(groups.empty()),
-            reserve_thresholds=liquidation_thresholds(config),
+            lending=lending_terms(config),
             collateral_factor=factors,
             margin_min=levels.liquidation if levels is not None else 0.0,
         )

@@ -7,6 +7,9 @@ import numpy as np
 
 from dataflow.engine.state import GROUPS, PositionGroups
 from dataflow.maths.costs import CostModel, Product
+from dataflow.maths.lending.accounts import EModeCategory
+from dataflow.maths.lending.rules import VERSIONS
+from dataflow.venues.simulated.pool import LendingTerms, basis_points, reserve_terms
 from schemas.instruments import LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
 from schemas.units import BPS
@@ -135,6 +138,35 @@ def liquidation_thresholds(config: RunConfig) -> dict[str, float]:
     if config.mode.leverage_enabled and lending.emode is not None:
         thresholds |= dict.fromkeys(LST_VENUES, lending.emode.liquidation_threshold)
     return thresholds
+
+
+def lending_terms(config: RunConfig) -> LendingTerms:
+    """What the simulated lending pool allows: its reserves, and the e-mode category of a leveraged mode.
+
+    Source: [domain] 4.4 and ruling 22.
+    """
+    lending = config.venues.get(config.mode.lending_protocol or "")
+    if lending is None:
+        return LendingTerms()
+    reserves = {
+        token: reserve_terms(
+            token,
+            ltv=reserve.ltv,
+            liquidation_threshold=reserve.liquidation_threshold,
+            liquidation_bonus=reserve.liquidation_bonus,
+        )
+        for token, reserve in lending.reserves.items()
+    }
+    category = None
+    if config.mode.leverage_enabled and lending.emode is not None:
+        category = EModeCategory(
+            ltv_bps=basis_points(lending.emode.ltv),
+            liquidation_threshold_bps=basis_points(lending.emode.liquidation_threshold),
+            liquidation_bonus_bps=basis_points(1.0 + lending.emode.liquidation_bonus),
+            collateral=frozenset(reserves.keys() & LST_VENUES.keys()),
+            borrowable=frozenset({"WETH"}),
+        )
+    return LendingTerms(reserves, category, VERSIONS[lending.contract_version])
 
 
 def _assets(config: RunConfig, wallet_tokens: tuple[str, ...]) -> tuple[str, ...]:

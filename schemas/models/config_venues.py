@@ -138,6 +138,8 @@ class VenueConfig(ConfigModel):
     """Lending reserves by underlying token."""
     emode: RiskParameters | None = None
     """ETH-correlated e-mode category."""
+    contract_version: Literal["3.0.2", "3.6"] = "3.6"
+    """Version of the lending contracts: their roundings, checks and names of reverts."""
     close_factor: Fraction | None = None
     """Share of the debt one liquidation may repay (ruling 22)."""
     close_factor_full_below_health_factor: PositiveFloat | None = None

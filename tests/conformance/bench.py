@@ -17,6 +17,7 @@ from schemas.models.orders import Order
 from schemas.operations import OperationType, OrderSide, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
+from tests.support.lending import lending_terms
 
 TOO_MUCH: Final = 1e6
 """Times the amount of the order that can be carried out."""
@@ -136,8 +137,8 @@ class SimulatedBench:
 
     def port(self) -> OrderPort:
         """A new world in the prepared state."""
-        thresholds = {"USDT": 0.78, "WETH": 0.83, "weETH": 0.95, "wstETH": 0.95}
-        world = SimulatedWorld(COSTS, False, SNAPSHOT, self._holdings, thresholds)
+        terms = lending_terms(USDT=0.78, WETH=0.83, weETH=0.95, wstETH=0.95)
+        world = SimulatedWorld(COSTS, False, SNAPSHOT, self._holdings, terms)
         return SimulatedPort(world, tuple(SIMULATED))
 
     def instant(self) -> datetime:
@@ -153,8 +154,8 @@ class SimulatedBench:
         return self._order(intents(self.venue)[operation], operation_id, self._holdings)
 
     def unaffordable(self, operation: OperationType, operation_id: str) -> Order | None:
-        """An order far beyond them; a perpetual needs none."""
-        if operation is OperationType.PERP_TRADE:
+        """An order far beyond them; a perpetual needs none, and of a repayment the pool takes no more than is owed."""
+        if operation in (OperationType.PERP_TRADE, OperationType.REPAY):
             return None
         intent = intents(self.venue)[operation]
         return self._order(replace(intent, amount=TOO_MUCH * intent.amount), operation_id, self._holdings)

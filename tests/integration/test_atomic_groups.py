@@ -24,6 +24,7 @@ from schemas.models.orders import Order
 from schemas.operations import OperationType, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
+from tests.support.lending import lending_terms
 from tests.support.runs import Event
 from tests.support.tight_loops import TIMESTAMP, Bench
 
@@ -142,7 +143,7 @@ def bench(log_dir: Path, holdings: Holdings = FLAT, *, failing: int | None = Non
         holdings,
         VENUES,
         COSTS,
-        {"weETH": 0.95},
+        lending_terms(weETH=0.95),
         wrap_venue=None
         if failing is None
         else lambda venue, world: RevertsAt(venue, world, failing, ErrorCode.EXEC_ORDER_FAILED),
@@ -303,7 +304,7 @@ def test_a_loan_that_the_pool_finds_unsafe_reverts_the_group(tmp_path: Path) -> 
     assert outcome is not None
     assert outcome.holdings is FLAT
     group = assert_left_no_trace(made, orders, FLAT)
-    assert group["rollback_reason"] == "HEALTH_FACTOR_LOWER_THAN_LIQUIDATION_THRESHOLD"
+    assert group["rollback_reason"] == "HealthFactorLowerThanLiquidationThreshold"
 
 
 @settings(max_examples=25)

@@ -150,7 +150,7 @@ class TestAtomicOperations:
         (group,) = desk.events("atomic_groups")
         assert (group["all_succeeded"], group["rollback_occurred"]) == (False, True)
         assert group["group_status"] == GroupStatus.ROLLED_BACK
-        assert "HEALTH_FACTOR" in str(group["rollback_reason"])
+        assert group["rollback_reason"] == "HealthFactorLowerThanLiquidationThreshold"
         assert desk.events("execution_deltas") == []
         assert desk.events("positions") == []
         (loop,) = desk.events("tight_loop")

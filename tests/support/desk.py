@@ -29,6 +29,7 @@ from schemas.operations import DecisionType, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from schemas.units import NOT_APPLICABLE, Column
+from tests.support.lending import lending_terms
 from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
 
 TIMESTAMP = "2024-05-12T00:00:00"
@@ -125,7 +126,7 @@ class Desk:
         entries = {key: self.entry_price.get(key, 0.0) for key in perps}
         self.holdings = Holdings(dict(self.units), entries)
         self.clock = SimulatedClock()
-        self.world = SimulatedWorld(self.costs, False, SNAPSHOT, self.holdings, {"USDT": 0.78, "weETH": 0.8})
+        self.world = SimulatedWorld(self.costs, False, SNAPSHOT, self.holdings, lending_terms(USDT=0.78, weETH=0.8))
         port: OrderPort = SimulatedPort(self.world, self.venues)
         reached = port if self.wrap is None else self.wrap(port, self.world)
         self.delivery = Delivery(reached, self.policy, self.clock, instant=lambda: self.world.instant, simulated=True)

@@ -1,6 +1,6 @@
 """A tight loop on simulated venues without a run around it: any holdings, any orders, at one instant."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
 from dataflow.maths.costs import CostModel
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.venues.port import Venue
+from dataflow.venues.simulated.pool import LendingTerms
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.decisions import DecisionRule
@@ -72,14 +73,14 @@ class Bench:
     holdings: Holdings
     venues: Sequence[str]
     costs: CostModel = field(default_factory=CostModel.free)
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    lending: LendingTerms = field(default_factory=LendingTerms)
     wrap: Callable[[OrderPort], OrderPort] | None = None
     wrap_venue: Callable[[Venue, SimulatedWorld], Venue] | None = None
     allow_negative_balances: bool = False
 
     def __post_init__(self) -> None:
         self.world = SimulatedWorld(
-            self.costs, self.allow_negative_balances, self.snapshot, self.holdings, dict(self.thresholds)
+            self.costs, self.allow_negative_balances, self.snapshot, self.holdings, self.lending
         )
         wrap_venue, clock = self.wrap_venue, SimulatedClock()
         port: OrderPort = SimulatedPort(

@@ -1,16 +1,35 @@
-"""Aave v3: supply, withdraw, borrow and repay at the snapshot's indexes."""
+"""Aave v3: supply, withdraw, borrow and repay at the snapshot's indexes, in the contracts' own integers."""
 
-from dataflow.maths.deltas import Deltas, wallet_debit
-from dataflow.maths.lending import borrow_index, health_factor, supply_index, underlying_of
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from dataflow.maths.deltas import RESIDUE, Deltas, wallet_debit
+from dataflow.maths.lending import borrowing, supplying
+from dataflow.maths.lending.pool import Pool
+from dataflow.maths.lending.reverts import AaveRevertError
+from dataflow.venues.simulated.pool import USER, asked_of, pool_at
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode
-from schemas.instruments import LST_VENUES, PositionKey, PositionType, a_token_key, debt_key, lst_key, wallet_key
+from schemas.instruments import LST_VENUES, a_token_key, debt_key, lst_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import OperationType
+from schemas.units import exact_ray, from_ray
 
-_HEALTH_FACTOR_MIN = 1.0
-"""Below it the pool reverts a withdrawal or a loan."""
+_PAYS_IN: Final = (OperationType.SUPPLY, OperationType.REPAY)
+_IS_DEPOSIT: Final = (OperationType.SUPPLY, OperationType.WITHDRAW)
+
+_ACTIONS: Final[Mapping[OperationType, Callable[[Pool, str, float], int]]] = {
+    OperationType.SUPPLY: lambda pool, token, amount: supplying.supply(pool, USER, token, exact_ray(amount)),
+    OperationType.WITHDRAW: lambda pool, token, amount: supplying.withdraw(
+        pool, USER, token, asked_of(amount, pool.supplied(USER, token))
+    ),
+    OperationType.BORROW: lambda pool, token, amount: borrowing.borrow(pool, USER, token, exact_ray(amount)),
+    OperationType.REPAY: lambda pool, token, amount: borrowing.repay(
+        pool, USER, token, asked_of(amount, pool.owed(USER, token))
+    ),
+}
+"""What the contracts do for each operation; each gives the underlying that moved, as a ray."""
 
 
 class SimulatedLending:
@@ -20,23 +39,30 @@ class SimulatedLending:
         self._world = world
 
     def execute(self, order: Order) -> ExecutionHandshake:
-        """Mint or burn scaled units for the underlying; reverts where a loan would be unsafe."""
-        world = self._world
-        is_deposit = order.operation in (OperationType.SUPPLY, OperationType.WITHDRAW)
-        adds = order.operation in (OperationType.SUPPLY, OperationType.BORROW)
-        token = (
-            order.source_token if order.operation in (OperationType.SUPPLY, OperationType.REPAY) else order.target_token
-        )
+        """Mint or burn scaled units for the underlying; refused where the contracts would revert, by their reason."""
+        world, is_deposit = self._world, order.operation in _IS_DEPOSIT
+        token = order.source_token if order.operation in _PAYS_IN else order.target_token
         series = "liquidity_index" if is_deposit else "variable_borrow_index"
         index = world.snapshot.value_of(series, token)
-        scaled = order.amount * (supply_index(index) if is_deposit else borrow_index(index))
-        key = a_token_key(token) if is_deposit else debt_key(token)
-        pays_in = order.operation in (OperationType.SUPPLY, OperationType.REPAY)
-        underlying: Deltas = self._paid(token, order.amount) if pays_in else ((_holder(token), order.amount),)
-        deltas: Deltas = ((key, scaled if adds else -scaled), *underlying)
-        if not pays_in and self._health_after(deltas) < _HEALTH_FACTOR_MIN:
-            return world.refused(order, ErrorCode.EXEC_ORDER_FAILED, "HEALTH_FACTOR_LOWER_THAN_LIQUIDATION_THRESHOLD")
-        details = {f"aave_{series}": index, "aave_supply_index" if is_deposit else "aave_borrow_index": 1.0 / index}
+        pool = pool_at(world.lending, world.snapshot, world.books, int(world.instant.timestamp()))
+        before = _scaled(pool, token, is_deposit=is_deposit)
+        try:
+            paid = from_ray(_ACTIONS[order.operation](pool, token, order.amount))
+        except AaveRevertError as error:
+            return world.refused(order, ErrorCode.EXEC_ORDER_FAILED, error.revert)
+        moved = order.amount if abs(paid - order.amount) <= RESIDUE * order.amount else paid
+        minted = _scaled(pool, token, is_deposit=is_deposit) - before
+        scaled = from_ray(minted) if minted > 0 else -from_ray(-minted)
+        pays_in = order.operation in _PAYS_IN
+        deltas: Deltas = (
+            (a_token_key(token) if is_deposit else debt_key(token), scaled),
+            *(self._paid(token, moved) if pays_in else ((_holder(token), moved),)),
+        )
+        details = {
+            f"aave_{series}": index,
+            "aave_supply_index" if is_deposit else "aave_borrow_index": 1.0 / index,
+            "executed_amount": moved,
+        }
         return world.on_chain(order, order.operation.value, deltas, details)
 
     def _paid(self, token: str, amount: float) -> Deltas:
@@ -44,27 +70,10 @@ class SimulatedLending:
             return ((lst_key(token), -amount),)
         return wallet_debit(token, amount, self._world.books.units)
 
-    def _health_after(self, deltas: Deltas) -> float:
-        """Health factor that the changes would leave; 999 without debt."""
-        world, after = self._world, self._world.books.applied(deltas)
-        debt, collateral, thresholds = 0.0, [], []
-        for text, units in after.units.items():
-            key = PositionKey.parse(text)
-            if key.position_type is PositionType.DEBT_TOKEN and units > 0.0:
-                index = world.snapshot.value_of("variable_borrow_index", key.underlying)
-                debt += underlying_of(units, index) * self._price(key.underlying)
-            elif key.position_type is PositionType.A_TOKEN and units > 0.0:
-                index = world.snapshot.value_of("liquidity_index", key.underlying)
-                collateral.append(underlying_of(units, index) * self._price(key.underlying))
-                thresholds.append(world.reserve_thresholds.get(key.underlying, 0.0))
-        return health_factor(collateral, thresholds, debt)
 
-    def _price(self, token: str) -> float:
-        """USD a unit at the oracle: an LST at its protocol ratio, never at a market price."""
-        if token == "USDT":
-            return 1.0
-        ratio = self._world.snapshot.value_of("lst_oracle_ratio", token) if token in LST_VENUES else 1.0
-        return ratio * self._world.snapshot.eth_price
+def _scaled(pool: Pool, token: str, *, is_deposit: bool) -> int:
+    account = pool.account(USER)
+    return (account.supplied if is_deposit else account.borrowed).get(token, 0)
 
 
 def _holder(token: str) -> str:

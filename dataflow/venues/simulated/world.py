@@ -8,6 +8,7 @@ from typing import Final
 from dataflow.maths.costs import CostModel
 from dataflow.maths.deltas import Deltas, snapped, wallet_debit
 from dataflow.maths.perps import average_entry, realised_pnl
+from dataflow.venues.simulated.pool import LendingTerms
 from schemas.errors import ErrorCode, JsonScalar
 from schemas.holdings import Holdings
 from schemas.instruments import PositionKey, PositionType, cex_key, perp_key, wallet_key
@@ -46,7 +47,7 @@ class SimulatedWorld:
     """Market and balances of every simulated venue.
 
     books: the venues' own balances; they begin a decision as a copy of the engine's and then go their own way, fill by
-    fill. reserve_thresholds: underlying token to liquidation threshold, for the health of a loan. collateral_factor:
+    fill. lending: what the lending pool allows. collateral_factor:
     exchange to the share of its coins' value that backs perpetuals. margin_min: margin ratio below which an exchange
     lets nothing out. terms: operation id to how its fill departs from the quote; none by default.
     """
@@ -55,7 +56,7 @@ class SimulatedWorld:
     allow_negative_balances: bool
     snapshot: MarketSnapshot
     books: Holdings
-    reserve_thresholds: Mapping[str, float] = field(default_factory=dict)
+    lending: LendingTerms = field(default_factory=LendingTerms)
     collateral_factor: Mapping[str, float] = field(default_factory=dict)
     margin_min: float = 0.0
     answers: dict[str, ExecutionHandshake] = field(default_factory=dict)
