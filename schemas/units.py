@@ -32,6 +32,9 @@ FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 BPS: Final = 1e-4
 """One basis point as a fraction."""
 
+FUNDING_RATE_MAX: Final = 0.05
+"""Per settlement; beyond it a rate is a per cent or a rate a year."""
+
 SECONDS_PER_HOUR: Final = 3_600
 SECONDS_PER_DAY: Final = 86_400
 DAYS_PER_YEAR: Final = 365.25

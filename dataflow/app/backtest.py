@@ -15,6 +15,7 @@ from dataflow.app.config_files import LoadedConfig, load_run_config
 from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.app.instants import parse_instant
 from dataflow.app.provenance import code_version, package_versions
+from dataflow.app.stress import look_back_rows, shocked
 from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.state import RunState
@@ -91,6 +92,8 @@ class _Run:
     warnings: tuple[str, ...]
     created_at: str
     fault_plan: FaultPlan | None
+    shocks: tuple[str, ...]
+    shocked_from: np.datetime64 | None
 
     @property
     def policy(self) -> ExecutionPolicyName:
@@ -115,6 +118,7 @@ class _Run:
             mode=self.config.mode.mode.value,
             share_class=self.config.mode.share_class,
             scenarios=self.request.scenarios,
+            shocks=self.shocks,
             data_set=self.market.provenance.name,
             synthetic=self.market.provenance.synthetic,
             start=instant_text(instants[0]),
@@ -139,8 +143,8 @@ def resolve_data_set(data: str, seed: int, progress: Progress | None = None) -> 
     return synthetic_data_set(seed=seed, progress=progress) if data == SYNTHETIC else Path(data)
 
 
-def load_run_market(request: BacktestRequest, backtest: Backtest) -> Market:
-    """The market of a request.
+def load_run_market(request: BacktestRequest, backtest: Backtest, state: RunState | None = None) -> Market:
+    """The market of a request, as the data has it; of a later partition, with ``state`` from the one before.
 
     Raises ConfigValidationError (CONFIG-003) on an empty window and the DATA errors of ``load_market``.
     """
@@ -151,6 +155,8 @@ def load_run_market(request: BacktestRequest, backtest: Backtest) -> Market:
         raise ConfigValidationError(
             f"--start {request.start} is after --end {request.end}; exchange them", start=request.start, end=request.end
         )
+    if start is not None:
+        wanted = replace(wanted, look_back_rows=look_back_rows(backtest.config, wanted, start, state))
     directory = resolve_data_set(request.data, request.seed)
     return load_market(directory, replace(wanted, start=start, end=end))
 
@@ -174,7 +180,7 @@ def run_backtest(
     bytes of all logs into their files. Raises PlatformError with a code; the log directory then holds what was done,
     and no results directory appears.
     """
-    run = _prepare(request)
+    run = _prepare(request, state, is_final=is_final)
     log_dir = LogDirectoryManager.create_run_logs(
         run.correlation_id,
         run.pid,
@@ -205,12 +211,13 @@ def _abandon(run: _Run, store: ResultsStore, error: PlatformError) -> None:
         error.add_note(refused.one_line())
 
 
-def _prepare(request: BacktestRequest) -> _Run:
+def _prepare(request: BacktestRequest, state: RunState | None, *, is_final: bool) -> _Run:
     loaded = load_request_config(request)
     config = loaded.config
     plan = None if request.faults is None else load_fault_plan(request.faults)
     backtest = Backtest(config, EngineOptions(request.executor, request.window, request.validation))
-    market = load_run_market(request, backtest)
+    under = shocked(config, load_run_market(request, backtest, state), plan, state=state, is_final=is_final)
+    market = under.market
     correlation_id = uuid.uuid4().hex
     first, last = market.instants[market.first_row], market.instants[-1]
     days = f"{np.datetime_as_string(first, unit='D')}_{np.datetime_as_string(last, unit='D')}"
@@ -227,9 +234,12 @@ def _prepare(request: BacktestRequest) -> _Run:
             *(str(warning) for warning in loaded.warnings),
             *market.provenance.warnings,
             *([] if plan is None else [f"faults injected by plan {plan.name}: this run proves no return"]),
+            *under.warnings,
         ),
         created_at=instant_text(utc_now()),
-        fault_plan=plan,
+        fault_plan=under.plan,
+        shocks=under.shocks,
+        shocked_from=under.begins,
     )
 
 
@@ -275,6 +285,7 @@ def _execute(
             state=state,
             is_final=is_final,
             venues=run.venues(state),
+            watch_from=run.shocked_from,
             wall_clock=log.real_utc_time,
             progress=progress,
         )
@@ -335,6 +346,7 @@ def _summary(
             "data_set": run.market.provenance.name,
             "synthetic": run.market.provenance.synthetic,
             "scenarios": run.request.scenarios,
+            "shocks": run.shocks,
             "seed": run.request.seed,
             "start": instant_text(instants[0]),
             "end": instant_text(instants[-1]),
@@ -359,6 +371,7 @@ def _summary(
             "open_at_end": run.backtest.is_open(outcome.state),
             **statistics.extremes(),
             "liquidations": outcome.liquidations,
+            "first_break": outcome.first_break,
             "event_counts": event_counts,
             "warnings": run.warnings,
             "log_dir": str(log_dir),

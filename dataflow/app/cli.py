@@ -6,7 +6,19 @@ from typing import Annotated, Final
 
 import typer
 
-from dataflow.app.commands import backtest, config, data, graph, modes, records, runs, schemas, simulate, trace
+from dataflow.app.commands import (
+    backtest,
+    config,
+    data,
+    graph,
+    modes,
+    records,
+    runs,
+    scenarios,
+    schemas,
+    simulate,
+    trace,
+)
 from dataflow.app.commands.failures import BasisCommand, BasisGroup
 
 _COLLECT_AFTER_OBJECTS: Final = 50_000
@@ -51,6 +63,7 @@ def _group(name: str, summary: str, **commands: typer.models.CommandFunctionType
 
 
 _command("modes", modes.modes)
+_command("scenarios", scenarios.scenarios)
 _command("backtest", backtest.backtest)
 _command("simulate", simulate.simulate)
 _command("graph", graph.graph)

@@ -21,6 +21,7 @@ from schemas.errors import (
 )
 from schemas.models.config import RunConfig
 from schemas.models.config_base import ModeName
+from schemas.models.config_scenario import ScenarioConfig
 
 __all__ = [
     "CONFIG_ROOT",
@@ -34,6 +35,7 @@ __all__ = [
     "list_scenarios",
     "load_report",
     "load_run_config",
+    "load_scenario",
 ]
 
 CONFIG_ROOT: Final = Path(__file__).resolve().parents[2] / "configs"
@@ -109,6 +111,15 @@ def list_modes(root: Path = CONFIG_ROOT) -> tuple[str, ...]:
 def list_scenarios(root: Path = CONFIG_ROOT) -> tuple[str, ...]:
     """Return the names of the scenarios, sorted."""
     return tuple(path.stem for path in yaml_files(root / "scenarios"))
+
+
+def load_scenario(name: str, root: Path = CONFIG_ROOT) -> ScenarioConfig:
+    """Return a scenario by itself; ConfigValidationError (CONFIG-003) with every fault of its file."""
+    loader = ConfigLoader(root, ())
+    scenario = loader.scenario((name,))
+    if loader.faults:
+        raise _error_of(f"scenario {name}", sorted(dict.fromkeys(loader.faults)))
+    return scenario
 
 
 def check_paths(paths: Sequence[Path] = (), root: Path = CONFIG_ROOT) -> list[ConfigFault]:

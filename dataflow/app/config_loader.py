@@ -90,7 +90,7 @@ class ConfigLoader:
         venue_names = _written_venues(document)
         venues = self._venues(document, venue_names)
         share_class = self._share_class(document)
-        scenario = self._scenario(scenarios)
+        scenario = self.scenario(scenarios)
         self._unused_overrides(venue_names)
         self._between_files(document, mode, venues, share_class)
         if self.faults or share_class is None or not isinstance(mode.model, ModeConfig):
@@ -200,32 +200,30 @@ class ConfigLoader:
         self.faults.append(place(mode_document, ("share_class",), _FAULT_CODE, message))
         return None
 
-    def _scenario_file(self, path: Path) -> Bound[ScenarioConfig]:
+    def _scenario_file(self, path: Path) -> Document:
         document = self._document(path, "scenarios", _FAULT_CODE, "scenario-file")
         bound = bind(document, ScenarioConfig, ScenarioConfig, ())
         self._collect(path, "scenarios", document, bound.faults)
-        return bound
+        return document
 
-    def _scenario(self, names: Sequence[str]) -> ScenarioConfig:
-        """Merge scenarios, later ones win, and the overrides over all of them."""
-        merged: dict[str, object] = {}
+    def scenario(self, names: Sequence[str]) -> ScenarioConfig:
+        """Merge scenarios, later ones win key by key and shock by shock, and the overrides over all of them."""
+        merged = Document(OVERRIDE_FILE)
         known = [path.stem for path in yaml_files(self.root / "scenarios")]
         for name in names:
             if name not in known:
                 message = f"no scenario {name!r}{close_match(name, known)}; known: {', '.join(known) or 'none'}"
                 self.faults.append(ConfigFault("--scenario", 1, name, _FAULT_CODE, message))
                 continue
-            model = self._scenario_file(self.root / "scenarios" / f"{name}.yaml").model
-            merged |= {key: getattr(model, key) for key in model.model_fields_set}
+            overlay(merged, self._scenario_file(self.root / "scenarios" / f"{name}.yaml"))
         if names:
-            merged["name"] = "+".join(names)
-        overlay = Document(OVERRIDE_FILE)
+            merged.root["name"] = "+".join(names)
         for override in self.overrides:
             if override.address == "scenario":
-                self.faults += apply_override(overlay, override).faults
-        bound = bind(overlay, ScenarioConfig, ScenarioConfig, ())
+                self.faults += apply_override(merged, override).faults
+        bound = bind(merged, ScenarioConfig, ScenarioConfig, ())
         self.faults += bound.faults
-        return ScenarioConfig() if self.faults else ScenarioConfig.model_validate({**merged, **overlay.root})
+        return ScenarioConfig() if self.faults else bound.model
 
     def _unused_overrides(self, venue_names: Sequence[str]) -> None:
         """Refuse an override of a venue that the mode does not use: it would be silently lost."""
@@ -258,6 +256,16 @@ class ConfigLoader:
         for fault in broken_rules(run, RUN_RULES, unreadable):
             if fault.key[0] == "mode":  # a venue that names itself wrongly was found in its own file
                 self.faults += place_rules(document, [RuleFault(fault.key[1:], fault.message, fault.kind)])
+
+
+def overlay(below: Document, above: Document) -> None:
+    """Write a scenario over another: a key replaces a key, a shock the shock of its kind."""
+    for key, value in above.root.items():
+        written = below.root.get(key)
+        blocks = [(key, kind) for kind in value] if isinstance(value, dict) and isinstance(written, dict) else [(key,)]
+        for location in blocks:
+            below.put(location, above.get(location), above.mark(location))
+            below.marks |= {at: mark for at, mark in above.marks.items() if at[: len(location)] == location}
 
 
 def _written_venues(document: Document) -> tuple[str, ...]:

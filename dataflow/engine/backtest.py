@@ -13,12 +13,13 @@ from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.cycle_search import cycle_search_off
 from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
 from dataflow.engine.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
+from dataflow.engine.first_break import BreakWatch
 from dataflow.engine.graph import Graph, build_graph
 from dataflow.engine.journal import Journal, JournalContext
 from dataflow.engine.liquidations import Liquidations
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.market_rows import MarketRows
-from dataflow.engine.parameters import Parameters, build_parameters, lending_terms
+from dataflow.engine.parameters import Parameters, breach_limits, build_parameters, lending_terms
 from dataflow.engine.settlements import SettlementSource, UnstakeClaims
 from dataflow.engine.state import RunState
 from dataflow.engine.statistics import RunStatistics
@@ -35,6 +36,7 @@ from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import AttributionError
 from schemas.instruments import cex_key, wallet_key
 from schemas.models.config import RunConfig
+from schemas.models.results import FirstBreak
 from schemas.port import OrderPort
 from schemas.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
@@ -81,6 +83,7 @@ class BacktestOutcome:
     errors: Mapping[str, int]
     reconciliation_failures: int
     liquidations: int
+    first_break: FirstBreak | None
     engine_seconds: float
     records_seconds: float
 
@@ -183,6 +186,7 @@ class Backtest:
         state: RunState | None = None,
         is_final: bool = True,
         venues: VenueSetup | None = None,
+        watch_from: np.datetime64 | None = None,
         wall_clock: Callable[[], str],
         progress: Callable[[int, int], None] | None = None,
     ) -> BacktestOutcome:
@@ -190,6 +194,7 @@ class Backtest:
 
         capital: share-class units, paid in on the first row of a run. state: what the partition before left, None for
         the first. is_final: whether the run ends here. venues: what stands between the engine and them.
+        watch_from: the first break counts from this instant on.
 
         Raises PlatformError; what was done before is on record.
         """
@@ -206,9 +211,10 @@ class Backtest:
 
         venues = venues or VenueSetup()
         policy = self._policy(venues)
-        journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy)
+        watch = BreakWatch(breach_limits(self.parameters), "" if watch_from is None else str(watch_from))
+        journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy, watch)
         engine = self._engine(rows, journal, take, policy, capital=capital, seed=seed, is_final=is_final, venues=venues)
-        with cycle_search_off():
+        with cycle_search_off(), watch.told_by_errors():
             final = engine.run(
                 state if state is not None else engine.initial_state(),
                 (lambda done: progress(done, len(rows))) if progress is not None else None,
@@ -221,6 +227,7 @@ class Backtest:
             errors=journal.errors,
             reconciliation_failures=journal.reconciliation_failures,
             liquidations=engine.counts.liquidations,
+            first_break=journal.watch.first,
             engine_seconds=time.perf_counter() - started - records,
             records_seconds=records,
         )
@@ -273,6 +280,7 @@ class Backtest:
         wall_clock: Callable[[], str],
         state: RunState | None,
         policy: ExecutionPolicy,
+        watch: BreakWatch,
     ) -> Journal:
         context = JournalContext(
             correlation_id=correlation_id,
@@ -285,7 +293,7 @@ class Backtest:
             wall_clock=wall_clock,
             reconciliation_tolerance=policy.relative_tolerance,
         )
-        return Journal(log, context, components)
+        return Journal(log, context, components, watch)
 
     def _engine(
         self,

@@ -23,6 +23,7 @@ from dataflow.engine.event_fields import (
     position_columns,
     risk_notes,
 )
+from dataflow.engine.first_break import BreakWatch
 from dataflow.engine.state import PositionGroups
 from dataflow.maths.deltas import Deltas
 from dataflow.records.event_log import DomainEventLogger
@@ -134,13 +135,18 @@ class Journal:
     """Events of a run in the order in which they happened; written when a chunk is complete and valid."""
 
     def __init__(
-        self, log: DomainEventLogger | None, context: JournalContext, components: ComponentLogs | None = None
+        self,
+        log: DomainEventLogger | None,
+        context: JournalContext,
+        components: ComponentLogs | None = None,
+        watch: BreakWatch | None = None,
     ) -> None:
         self.order = 0
         self.errors: Counter[str] = Counter()
         self.reconciliation_failures = 0
         self._component_errors: Counter[str] = Counter()
         self.breached = False
+        self.watch = watch or BreakWatch()
         self.records_seconds = 0.0
         self._log, self._context = log, context
         self._components = components or ComponentLogs.silent()
@@ -285,6 +291,8 @@ class Journal:
         executed_price: float | None = None,
         fee: tuple[float, str] = (0.0, ""),
     ) -> None:
+        if delta_type is DeltaType.LIQUIDATION:
+            self.watch.liquidation(timestamp, deltas)
         self._numbered(
             ExecutionDeltaEvent,
             timestamp,
@@ -348,6 +356,7 @@ class Journal:
     def breach_of_row(self, timestamp: str, columns: Columns) -> None:
         """An error event if a breach begins or ends with a one-row set of columns."""
         breaches = risk_notes(columns, 0)[1]
+        self.watch.rows((timestamp,), columns, columns["breach_detected"] > 0.0)
         if bool(breaches) != self.breached:
             self.breach(timestamp, breaches, order=self.order)
             self.order += 1
@@ -361,6 +370,7 @@ class Journal:
 
     def failure(self, timestamp: str, error: PlatformError, trace: str, **facts: JsonScalar) -> None:
         """An error that a component raised; its context, and facts beside it, are the metadata of its event."""
+        self.watch.error(timestamp, error)
         metadata = {name: _json_fact(fact) for name, fact in {**facts, **error.context}.items()}
         self._error(timestamp, self.order, error.code, error.message, error.component, error.severity, trace, metadata)
         self.order += 1
@@ -419,6 +429,7 @@ class Journal:
 
     def operation(self, timestamp: str, **fields: object) -> None:
         """One operation as attempted."""
+        self.watch.operation(timestamp, fields)
         tolerance = self._context.reconciliation_tolerance
         metadata = {"reconciliation_tolerance": tolerance} if tolerance > DELTA_TOLERANCE else {}
         self._emit(OperationExecutionEvent, timestamp, **fields, metadata=metadata)
@@ -478,6 +489,7 @@ class Journal:
         breach = columns["breach_detected"] > 0.0
         before = np.concatenate([[self.breached], breach[:-1]])
         edges = (breach != before).astype(np.int64)
+        self.watch.rows(texts, columns, breach)
         counts = 5 + health + 2 * settled + edges
         counts[-1] += is_last
         ends = self.order + np.add.accumulate(counts)

@@ -73,6 +73,7 @@ def _risk(summary: RunSummary) -> str:
         ("highest loan to value", _percent(summary.max_ltv)),
         ("lowest margin ratio", _percent(summary.min_margin_ratio)),
         ("largest net delta", _percent(summary.max_abs_net_delta_fraction)),
+        ("what broke first", "nothing" if summary.first_break is None else summary.first_break.sentence()),
     ]
     return _table("Risk", ("", ""), rows)
 
@@ -90,6 +91,7 @@ def _provenance(summary: RunSummary, manifest: Manifest) -> str:
         ("correlation id", summary.correlation_id),
         ("data set", f"{summary.data_set}{' (synthetic)' if summary.synthetic else ''}"),
         ("scenarios", ", ".join(summary.scenarios) or "none"),
+        ("shocks", "; ".join(summary.shocks) or "none"),
         ("seed", str(summary.seed)),
         ("configuration digest", manifest.config_digest),
         ("data digest", manifest.data_digest),

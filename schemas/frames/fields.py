@@ -12,7 +12,6 @@ PRICE_MAX: Final = 1e9
 INDEX_MAX: Final = 1e3
 """An index or ratio beyond it is a ray or a per cent."""
 
-FUNDING_RATE_MAX: Final = 0.05
 GAS_PRICE_GWEI_MAX: Final = 1e5
 
 

@@ -4,7 +4,6 @@ import pandera.pandas as pa
 from pandera.typing import Series
 
 from schemas.frames.fields import (
-    FUNDING_RATE_MAX,
     GAS_PRICE_GWEI_MAX,
     INDEX_MAX,
     PRICE_MAX,
@@ -15,6 +14,7 @@ from schemas.frames.fields import (
     flag,
 )
 from schemas.signals import SIGNAL_CODES
+from schemas.units import FUNDING_RATE_MAX
 
 
 class MarketFrame(StageFrame):

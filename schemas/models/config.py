@@ -25,7 +25,8 @@ from schemas.models.config_base import (
 from schemas.models.config_facts import LST_TOKENS, MODE_FACTS
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import HEALTH_FACTOR_FLOOR, MODE_RULES
-from schemas.models.config_venues import ScenarioConfig, ShareClassConfig, VenueConfig
+from schemas.models.config_scenario import ScenarioConfig
+from schemas.models.config_venues import ShareClassConfig, VenueConfig
 
 __all__ = ["ModeConfig", "ModeName", "RunConfig", "ScenarioConfig", "ShareClassConfig", "VenueConfig"]
 

@@ -341,28 +341,3 @@ SHARE_CLASS_RULES: Final[tuple[Rule[ShareClassConfig], ...]] = (
     Rule(("share_class", "supported_strategies"), _strategies_of_class),
     Rule(("target_apy_range",), _apy_range),
 )
-
-
-class ScenarioConfig(ConfigModel):
-    """Switches over a run: ``configs/scenarios/{name}.yaml``. The defaults are the run as configured."""
-
-    name: str = "base"
-    """Name of the scenario and of the file."""
-    description: str = ""
-    """What it is."""
-    fees: bool = True
-    """Charge venue fees."""
-    slippage: bool = True
-    """Fill away from mid."""
-    gas: bool = True
-    """Charge gas."""
-    gas_reserve: bool = True
-    """Leave gas money in the wallet on entry."""
-    rewards: bool = True
-    """Pay staking rewards."""
-    liquidation: bool = True
-    """Liquidate a position that breaches its threshold."""
-    decisions: Literal["strategy", "entry_only"] = "strategy"
-    """``entry_only``: entry_full on the first row whatever any signal says, hold on every later row (ruling 33)."""
-    allow_negative_balances: bool = False
-    """Let a balance go below zero instead of POS-004."""

@@ -31,6 +31,40 @@ class RunStatus(StrEnum):
     CRASHED = "crashed"
 
 
+class BreakKind(StrEnum):
+    """What can go wrong in a run that goes on."""
+
+    RISK_BREACH = "risk_breach"
+    LIQUIDATION = "liquidation"
+    OPERATION_FAILED = "operation_failed"
+    ERROR = "error"
+
+
+class FirstBreak(Message):
+    """The first thing that went wrong: from the first row of a shock on where the scenario has shocks."""
+
+    kind: BreakKind
+    what: Text = Field(description="The limit, the operation and its venue, the balances, or the error's message")
+    at: InstantText
+    code: ErrorCode | None = None
+    value: Number | None = Field(default=None, description="Of what a limit bounds, as it was then")
+    limit: Number | None = Field(default=None, description="The limit that it crossed")
+
+    def sentence(self) -> str:
+        """The facts in one line.
+
+        >>> at = "2024-01-02T00:00:00"
+        >>> FirstBreak(kind="risk_breach", what="delta_risk", at=at, value=0.01, limit=0.005).sentence()
+        'risk_breach delta_risk: 0.01 over its limit 0.005, at 2024-01-02T00:00:00'
+        """
+        against = ""
+        if self.value is not None and self.limit is not None:
+            side = "over" if self.value > self.limit else "under"
+            against = f": {self.value:.6g} {side} its limit {self.limit:g}"
+        code = f" ({self.code.value})" if self.code is not None else ""
+        return f"{self.kind.value} {self.what}{code}{against}, at {self.at}"
+
+
 class RunSummary(Message):
     """The numbers of one backtest: ``summary.json``, and the object of ``basis backtest --json``.
 
@@ -45,6 +79,7 @@ class RunSummary(Message):
     data_set: Text
     synthetic: Flag
     scenarios: tuple[str, ...] = ()
+    shocks: tuple[str, ...] = Field(default=(), description="Of the scenarios, each with the instant of its first row")
     seed: Count
     start: InstantText
     end: InstantText
@@ -78,6 +113,7 @@ class RunSummary(Message):
     min_margin_ratio: Number | None
     max_abs_net_delta_fraction: NonNegativeNumber | None
     liquidations: Count
+    first_break: FirstBreak | None = None
 
     event_counts: dict[str, Count]
     warnings: tuple[str, ...] = ()
@@ -97,6 +133,7 @@ class Manifest(Message):
     mode: Text
     share_class: Text
     scenarios: tuple[str, ...] = ()
+    shocks: tuple[str, ...] = ()
     data_set: Text
     synthetic: Flag
     start: InstantText | None = None

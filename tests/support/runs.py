@@ -119,6 +119,7 @@ def run_in_memory(
     state: RunState | None = None,
     is_final: bool = True,
     venues: VenueSetup | None = None,
+    watch_from: np.datetime64 | None = None,
 ) -> MemoryRun:
     """Run a mode over a market, keeping every column and writing the event log under ``log_dir``."""
     kept = _Kept()
@@ -134,6 +135,7 @@ def run_in_memory(
             state=state,
             is_final=is_final,
             venues=venues,
+            watch_from=watch_from,
             wall_clock=log.real_utc_time,
         )
     return MemoryRun(

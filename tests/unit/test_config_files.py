@@ -542,6 +542,44 @@ def test_later_scenarios_win_key_by_key(root: Path) -> None:
     assert other_way.scenario.gas is False
 
 
+def test_scenarios_combine_shock_by_shock_and_an_override_reaches_each_number(root: Path) -> None:
+    config = load_run_config(
+        "btc_basis",
+        scenarios=["depeg_5pct", "gas_spike", "depeg_20pct"],
+        overrides=["scenario:shocks.gas.multiple=3", "scenario:shocks.lst_depeg.starts_at=2024-03-01"],
+        root=root,
+    ).config
+    shocks = config.scenario.shocks
+    assert set(shocks.present()) == {"lst_depeg", "gas"}
+    assert shocks.lst_depeg is not None
+    assert (shocks.lst_depeg.depth, shocks.lst_depeg.half_life_hours) == (0.20, None)
+    assert shocks.lst_depeg.starts_at == "2024-03-01"
+    assert shocks.gas is not None
+    assert (shocks.gas.multiple, shocks.gas.hours) == (3.0, 72.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("depth: 0.08", "depth: 8", "shocks.lst_depeg.depth"),
+        ("depth: 0.08", "dept: 0.08, depth: 0.08", "shocks.lst_depeg.dept"),
+        ("size: -0.40", "size: -1.0", "shocks.price_gap.size"),
+        ("multiple: 20", "multiple: 0", "shocks.gas.multiple"),
+        ("hours: 12", "hours: -1", "shocks.venue_outage.hours"),
+        ("[binance]", "[kraken]", "shocks.venue_outage.venues.0"),
+        ("[binance]", "[]", "shocks.venue_outage"),
+        ("funding_rate: -0.001", "funding_rate: -1", "shocks.funding.funding_rate"),
+        ("size: -0.40", "size: -0.4, starts_at: soon", "shocks.price_gap.starts_at"),
+        ("size: -0.40", "size: -0.4, starts_at: 2024-02-01, starts_after_hours: 5", "shocks.price_gap"),
+    ],
+)
+def test_a_shock_that_makes_no_sense_is_a_fault_at_its_line(root: Path, old: str, new: str, key: str) -> None:
+    edit(root, "scenarios/black_thursday.yaml", old, new)
+    (fault,) = load_report("btc_basis", scenarios=["black_thursday"], root=root).faults
+    where_written = line_of(root, "scenarios/black_thursday.yaml", f"  {key.split('.')[1]}:")
+    assert where(root, fault)[:3] == ("scenarios/black_thursday.yaml", where_written, key)
+
+
 def test_an_unknown_scenario_is_a_fault() -> None:
     faults = load_report("btc_basis", scenarios=["frictionles"]).faults
     assert [(fault.file, fault.key) for fault in faults] == [("--scenario", "frictionles")]

@@ -20,7 +20,7 @@ RunArgument = Annotated[
 ]
 Scenarios = Annotated[
     list[str] | None,
-    typer.Option("--scenario", metavar="NAME", help="Overlay of configs/scenarios; repeat it, later ones win."),
+    typer.Option("--scenario", metavar="NAME", help="Overlay, see `basis scenarios`; repeat it, later ones win."),
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -54,6 +54,13 @@ ACTIVITY: Final[tuple[tuple[str, Cell], ...]] = (
 )
 
 
+def first_break(summary: RunSummary) -> str:
+    """What went wrong first, in a sentence."""
+    if summary.first_break is not None:
+        return summary.first_break.sentence()
+    return "nothing: no limit was crossed, nothing liquidated, no operation failed"
+
+
 def _cells(facts: Sequence[tuple[str, Cell]], summary: RunSummary) -> list[Row]:
     return [(name, cell(summary)) for name, cell in facts]
 
@@ -77,6 +84,10 @@ def print_summary(summary: RunSummary) -> None:
     decisions = [(f"decisions: {kind.value}", f"{count:,}") for kind, count in summary.decisions.items()]
     print_table("Decisions and operations", ("", ""), [*decisions, *_cells(ACTIVITY, summary)], right=(1,))
     print_table("Risk", ("", ""), _cells(RISK, summary), right=(1,))
+    for shock in summary.shocks:
+        print_line(f"shock: {shock}")
+    if summary.scenarios or summary.first_break is not None:
+        print_line(f"what broke first: {first_break(summary)}")
     for warning in summary.warnings:
         print_line(f"warning: {warning}", "yellow")
 
@@ -103,6 +114,7 @@ def print_comparison(summaries: Sequence[RunSummary]) -> None:
         *((f"decisions: {kind}", _decisions(kind)) for kind in _kinds(summaries)),
         *ACTIVITY,
         *RISK,
+        ("what broke first", lambda s: ABSENT if s.first_break is None else s.first_break.sentence()),
     )
     print_table("Runs", header, [(name, *(cell(each) for each in summaries)) for name, cell in facts], right=right)
     names = list(dict.fromkeys(name for summary in summaries for name in _parts(summary)))
