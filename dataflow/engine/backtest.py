@@ -40,6 +40,7 @@ from schemas.models.results import FirstBreak
 from schemas.port import OrderPort
 from schemas.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
+from strategies.rules import ModeSpec
 
 ExecutorName = Literal["plan", "hamilton"]
 Validation = Literal["chunk", "every-call"]
@@ -89,11 +90,13 @@ class BacktestOutcome:
 
 
 class Backtest:
-    """A run of one mode, ready to be given its market."""
+    """A run of one mode, ready to be given its market. spec: of a strategy that is not the registered one."""
 
-    def __init__(self, config: RunConfig, options: EngineOptions | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, options: EngineOptions | None = None, *, spec: ModeSpec | None = None
+    ) -> None:
         self.config, self.options = config, options or EngineOptions()
-        self.spec = MODES[config.mode.mode.value]
+        self.spec = spec or MODES[config.mode.mode.value]
         self.attribution_types = tuple(
             kind.value for kind in config.mode.component_config.pnl_monitor.attribution_types
         )

@@ -22,6 +22,7 @@ from schemas.errors import ErrorCode
 from schemas.models.events import EVENT_TYPES
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
+from schemas.operations import ExecutionStatus
 from schemas.port import OrderPort
 from schemas.units import Column, Instants
 from tests.support.markets import partition
@@ -40,6 +41,11 @@ Lines = Mapping[str, tuple[bytes, ...]]
 """Name of an event file to its lines."""
 
 Event = dict[str, object]
+
+
+def parsed_lines(lines: Sequence[bytes]) -> list[Event]:
+    """Events of the lines of one file."""
+    return [orjson.loads(line) for line in lines]
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class MemoryRun:
 
     def events(self, name: str) -> list[Event]:
         """Parsed lines of one event file."""
-        return [orjson.loads(line) for line in self.lines[name]]
+        return parsed_lines(self.lines[name])
 
     def final_positions(self) -> dict[str, float]:
         """Units of every key after the last row."""
@@ -241,8 +247,13 @@ class RefusingPort:
         return self._port.execute(order)
 
     def execute_group(self, orders: Sequence[Order]) -> tuple[ExecutionHandshake, ...]:
-        """Pass a group on."""
-        return self._port.execute_group(orders)
+        """Undo a group if its first order is one of those, else pass it on."""
+        if not self._is_refused(orders[0], self._world.snapshot.timestamp):
+            return self._port.execute_group(orders)
+        refused = (
+            self._world.refused(order, ErrorCode.EXEC_GROUP_ROLLED_BACK, "The venue is down") for order in orders
+        )
+        return tuple(each.model_copy(update={"status": ExecutionStatus.ROLLED_BACK}) for each in refused)
 
     def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
         """Pass a look-up on."""

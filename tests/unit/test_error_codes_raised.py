@@ -116,8 +116,8 @@ def by_venue(make: MakeVenues) -> Trigger:
 def by_order(*intents: OrderIntent, venues: tuple[str, ...] = ("wallet", "aave_v3")) -> Trigger:
     """A strategy that asks for certain orders."""
 
-    def trigger(directory: Path, monkeypatch: pytest.MonkeyPatch) -> FaultyRun:
-        backtest = scripted(monkeypatch, LENDING, intents)
+    def trigger(directory: Path, _: pytest.MonkeyPatch) -> FaultyRun:
+        backtest = scripted(LENDING, {0: intents})
         return run_faulty(backtest, quiet_market(LENDING, 1), directory, partial(With, venues=venues), live=False)
 
     return trigger
