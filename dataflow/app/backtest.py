@@ -6,13 +6,12 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.app.config_files import LoadedConfig, load_run_config
-from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.app.instants import parse_instant
 from dataflow.app.provenance import code_version, package_versions
 from dataflow.app.stress import look_back_rows, shocked
@@ -21,18 +20,19 @@ from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.state import RunState
 from dataflow.market.loading import load_market
 from dataflow.market.market import Market
-from dataflow.market.synthetic import synthetic_data_set
 from dataflow.records.append_file import Write
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.instants import instant_text, utc_now
 from dataflow.records.log_directory import LogDirectoryManager
 from dataflow.records.results import CONFIG_FILE, DATA_FILE, ResultsStore
-from dataflow.venues.faults.plan import FaultPlan
 from schemas.errors import ConfigValidationError, CriticalEngineError, LogDirectoryError, PlatformError
 from schemas.models.config import RunConfig
 from schemas.models.results import DataProvenance, Manifest, RunStatus, RunSummary, SeriesSpan
 from schemas.operations import DecisionType
 from schemas.units import Column, Instants
+
+if TYPE_CHECKING:  # most runs inject no fault and make no data set: they do not wait for these modules
+    from dataflow.venues.faults.plan import FaultPlan
 
 SYNTHETIC = "synthetic"
 """Name of the embedded data set."""
@@ -91,7 +91,7 @@ class _Run:
     capital: float
     warnings: tuple[str, ...]
     created_at: str
-    fault_plan: FaultPlan | None
+    fault_plan: "FaultPlan | None"
     shocks: tuple[str, ...]
     shocked_from: np.datetime64 | None
 
@@ -105,6 +105,8 @@ class _Run:
         request, plan, is_live = self.request, self.fault_plan, self.policy == "live"
         if plan is None:
             return VenueSetup(live_policy=is_live)
+        from dataflow.app.fault_plans import fault_wrapper
+
         wrap = fault_wrapper(plan, self.backtest, self.market, seed=request.seed, state=state)
         return VenueSetup(wrap, live_policy=is_live)
 
@@ -140,7 +142,11 @@ class _Run:
 
 def resolve_data_set(data: str, seed: int, progress: Progress | None = None) -> Path:
     """Directory of a data set; the synthetic one is made on first use and kept."""
-    return synthetic_data_set(seed=seed, progress=progress) if data == SYNTHETIC else Path(data)
+    if data != SYNTHETIC:
+        return Path(data)
+    from dataflow.market.synthetic import synthetic_data_set
+
+    return synthetic_data_set(seed=seed, progress=progress)
 
 
 def load_run_market(request: BacktestRequest, backtest: Backtest, state: RunState | None = None) -> Market:
@@ -211,10 +217,16 @@ def _abandon(run: _Run, store: ResultsStore, error: PlatformError) -> None:
         error.add_note(refused.one_line())
 
 
+def _fault_plan(name: str) -> "FaultPlan":
+    from dataflow.app.fault_plans import load_fault_plan
+
+    return load_fault_plan(name)
+
+
 def _prepare(request: BacktestRequest, state: RunState | None, *, is_final: bool) -> _Run:
     loaded = load_request_config(request)
     config = loaded.config
-    plan = None if request.faults is None else load_fault_plan(request.faults)
+    plan = None if request.faults is None else _fault_plan(request.faults)
     backtest = Backtest(config, EngineOptions(request.executor, request.window, request.validation))
     under = shocked(config, load_run_market(request, backtest, state), plan, state=state, is_final=is_final)
     market = under.market

@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +31,8 @@ from schemas.models.results import Manifest, RunStatus, RunSummary
 from schemas.units import Column, Instants
 
 _Model = TypeVar("_Model", bound=Message)
+
+Item = TypeVar("Item")
 
 MANIFEST_FILE: Final = "manifest.json"
 SUMMARY_FILE: Final = "summary.json"
@@ -139,8 +141,7 @@ class ResultsStore:
         """
         self._require_prepared()
         with _write_faults(self._partial):
-            for stage in self._stages.values():
-                stage.close()
+            _side_by_side(StageFile.close, self._stages.values())
             (self._partial / SUMMARY_FILE).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
             (self._partial / SUMMARY_PAGE).write_text(summary_page(summary, manifest), encoding="utf-8")
             shutil.copytree(log_dir, self._partial / LOGS_DIRECTORY, copy_function=_link_or_copy)
@@ -364,10 +365,15 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _sync_tree(root: Path) -> None:
-    """Make every file durable; together, since one wait for the disk then serves many."""
+def _side_by_side(work: Callable[[Item], None], items: Iterable[Item]) -> None:
+    """Do work that waits for the disk or the compressor in threads; the first error is raised when all are done."""
     with ThreadPoolExecutor() as pool:
-        deque(pool.map(_sync, (*root.rglob("*"), root)), maxlen=0)
+        deque(pool.map(work, items), maxlen=0)
+
+
+def _sync_tree(root: Path) -> None:
+    """Make every file durable: one wait for the disk then serves many."""
+    _side_by_side(_sync, (*root.rglob("*"), root))
 
 
 def _sync(path: Path) -> None:

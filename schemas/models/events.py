@@ -321,6 +321,6 @@ def event_line(event: DomainEvent) -> bytes:
     return orjson.dumps(event.__dict__, default=_fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def event_values(event: DomainEvent) -> list[bytes]:
-    """Encode each field of the event by itself, in field order, as it stands in the event's line."""
-    return [orjson.dumps(value, default=_fields) for value in event.__dict__.values()]
+def field_json(value: object) -> bytes:
+    """Encode the value of one field of an event as it stands in the event's line."""
+    return orjson.dumps(value, default=_fields)
