@@ -13,6 +13,7 @@ from dataflow.app.commands import (
     graph,
     modes,
     records,
+    report,
     runs,
     scenarios,
     schemas,
@@ -74,6 +75,7 @@ _command("events", records.events)
 _command("trace", trace.trace)
 _command("replay", records.replay)
 _command("export", records.export)
+_command("report", report.report)
 _group("config", "Show a mode's merged configuration, or check files.", show=config.show, check=config.check)
 _group(
     "data",

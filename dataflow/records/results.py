@@ -19,18 +19,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from dataflow.records.event_csv import export_events
 from dataflow.records.log_directory import METADATA_FILE, LogDirectoryManager, validate_run_ids
 from dataflow.records.parquet_stages import ColumnMetadata, StageFile
 from dataflow.records.summary_page import summary_page
 from schemas.errors import LogDirectoryError, LogWriteError, StateInconsistentError
-from schemas.models.message import Message
 from schemas.models.results import Manifest, RunStatus, RunSummary
 from schemas.units import Column, Instants
 
-_Model = TypeVar("_Model", bound=Message)
+AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 Item = TypeVar("Item")
 
@@ -238,15 +237,16 @@ def list_results(results_dir: Path | str) -> list[RunEntry]:
 
 def load_summary(run_dir: Path | str) -> RunSummary:
     """Return the summary of a results directory; raises ``LogDirectoryError`` (LOG-003) without a sound one."""
-    return _load(RunSummary, Path(run_dir) / SUMMARY_FILE)
+    return load_record(RunSummary, Path(run_dir) / SUMMARY_FILE)
 
 
 def load_manifest(run_dir: Path | str) -> Manifest:
     """Return the manifest of a results directory; raises ``LogDirectoryError`` (LOG-003) without a sound one."""
-    return _load(Manifest, Path(run_dir) / MANIFEST_FILE)
+    return load_record(Manifest, Path(run_dir) / MANIFEST_FILE)
 
 
-def _load(model: type[_Model], path: Path) -> _Model:
+def load_record(model: type[AnyRecord], path: Path) -> AnyRecord:
+    """Return a file of a results directory as its model; raises as ``load_summary``."""
     try:
         return model.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -1,5 +1,6 @@
 """``basis backtest``: one run, from names to a results directory."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -43,6 +44,7 @@ Policy = Annotated[
     PolicyChoice | None,
     typer.Option("--policy", help="Retries and tolerances of a backtest or of a live session; live with --faults."),
 ]
+Report = Annotated[bool, typer.Option("--report", help="Make report.html and report.md as well, see `basis report`.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar, even on a terminal.")]
 
 
@@ -62,6 +64,7 @@ def backtest(
     policy: Policy = None,
     logs: LogsDir = LOGS,
     results: ResultsDir = RESULTS,
+    report: Report = False,
     no_progress: NoProgress = False,
     as_json: AsJson = False,
 ) -> None:
@@ -88,7 +91,7 @@ def backtest(
         logs=logs,
         results=results,
     )
-    _run(request, as_json=as_json, shown=not (no_progress or as_json))
+    _run(request, as_json=as_json, shown=not (no_progress or as_json), report=report)
 
 
 def _request(**options: object) -> "BacktestRequest":
@@ -109,7 +112,7 @@ def _request(**options: object) -> "BacktestRequest":
         raise ConfigValidationError(f"{option} {fault['input']}: {fault['msg']}", option=option) from error
 
 
-def _run(request: "BacktestRequest", *, as_json: bool, shown: bool) -> None:
+def _run(request: "BacktestRequest", *, as_json: bool, shown: bool, report: bool) -> None:
     from dataflow.app.backtest import SYNTHETIC, load_request_config, resolve_data_set, run_backtest
 
     if request.data == SYNTHETIC and shown:
@@ -118,6 +121,10 @@ def _run(request: "BacktestRequest", *, as_json: bool, shown: bool) -> None:
             resolve_data_set(request.data, request.seed, making)
     with progress_bar(f"Running {request.mode}", shown=shown) as running:
         summary = run_backtest(request, progress=running).summary
+    if report and summary.results_dir is not None:
+        from dataflow.app.commands.report import write_reports
+
+        write_reports(Path(summary.results_dir))
     if as_json:
         print_json(summary.model_dump(mode="json"))
         return

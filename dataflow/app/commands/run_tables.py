@@ -1,6 +1,7 @@
 """A finished run as tables: headline, attribution, decisions, risk; and several runs side by side."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from dataflow.app.commands.output import ABSENT, amount, percent, print_line, print_table, ratio
@@ -97,6 +98,8 @@ def print_places(summary: RunSummary) -> None:
     print_line(f"logs     {summary.log_dir}")
     print_line(f"results  {summary.results_dir}")
     print_line(f"summary  {summary.results_dir}/summary.md")
+    report = Path(summary.results_dir or "") / "report.html"
+    print_line(f"report   {report if report.exists() else f'basis report {summary.results_dir} --open'}")
     print_line(f"next     basis events {summary.results_dir} strategy_decisions, or basis replay {summary.results_dir}")
 
 

@@ -304,3 +304,34 @@ def test_data_make_spares_foreign_files(basis: Basis, tmp_path: Path) -> None:
     assert answer.exit_code == 2
     assert answer.error_line.startswith("CONFIG-003")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
+
+
+def test_report_writes_both_pages_into_the_results(basis: Basis, finished: FinishedRun) -> None:
+    directory = finished.results / finished.run_id
+    answer = basis("report", finished.run_id, *finished.places, "--json")
+    assert answer.json() == {
+        "run": str(directory),
+        "files": [str(directory / "report.html"), str(directory / "report.md")],
+    }
+    printed = basis("report", finished.run_id, *finished.places, "--format", "md")
+    assert printed.out.strip() == (directory / "report.md").read_text().strip()
+    assert f"report   {directory}/report.html" in basis("runs", "show", finished.run_id, *finished.places).out
+
+
+def test_report_of_no_run_names_it(basis: Basis, finished: FinishedRun) -> None:
+    answer = basis("report", "no_such_run", *finished.places)
+    assert answer.exit_code == 1
+    assert answer.error_line.startswith("LOG-003")
+
+
+@pytest.mark.parametrize("wanted", [(), ("--report",)], ids=["not-asked", "asked"])
+def test_backtest_makes_a_report_only_when_asked(
+    basis: Basis, data_set: Path, tmp_path: Path, wanted: tuple[str, ...]
+) -> None:
+    answer = basis(
+        *("backtest", "pure_lending_usdt", "--data", data_set, "--start", "2024-01-05", "--end", "2024-01-06"),
+        *("--results", tmp_path / "r", "--logs", tmp_path / "l", *wanted),
+    )
+    assert answer.exit_code == 0
+    assert len(list(tmp_path.glob("r/*/report.html"))) == len(wanted)
+    assert ("basis report" in answer.out) is not bool(wanted)

@@ -6,6 +6,7 @@ what the engine takes.
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -41,6 +42,19 @@ def test_help_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_a_backtest_does_not_load_what_only_the_report_needs(data_set: Path, tmp_path: Path) -> None:
+    run = ["backtest", "pure_lending_usdt", "--data", data_set, "--end", "2024-01-02"]
+    places = ["--results", tmp_path / "results", "--logs", tmp_path / "logs"]
+    program = (
+        "import sys\nfrom dataflow.app.cli import main\n"
+        f"sys.argv = ['basis', *{[str(each) for each in (*run, *places)]!r}]\n"
+        "try:\n    main()\nexcept SystemExit as done:\n    print('EXIT', done.code)\n"
+        "print('LOADED', [name for name in ('plotly', 'jinja2', 'narwhals') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["EXIT 0", "LOADED []"]
 
 
 def test_the_installed_program_shows_its_version() -> None:

@@ -1,0 +1,30 @@
+"""Finished runs of modes that differ in what they hold, each made when a test first asks for it."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from dataflow.app.backtest import BacktestRequest, run_backtest
+from dataflow.market.synthetic import write_synthetic
+from tests.support.runs import results_dir_of
+
+FinishedMode = Callable[[str], Path]
+"""Mode to the results directory of its run."""
+
+DAYS = 24
+
+
+@pytest.fixture(scope="session")
+def results_of(tmp_path_factory: pytest.TempPathFactory) -> FinishedMode:
+    """Runs over synthetic days that no test may change."""
+    place = tmp_path_factory.mktemp("reported")
+    data = write_synthetic(place / "set", days=DAYS)
+
+    @cache
+    def run(mode: str) -> Path:
+        request = BacktestRequest(mode=mode, data=str(data), logs=place / "logs", results=place / "results")
+        return results_dir_of(run_backtest(request))
+
+    return run
