@@ -65,6 +65,9 @@ CEX_VENUES: Final = tuple(venue for venue, kind in VENUES.items() if kind is Ven
 LST_VENUES: Final[Mapping[str, str]] = MappingProxyType({"weETH": "etherfi", "wstETH": "lido", "stETH": "lido"})
 """Liquid staking token to the protocol that issues it."""
 
+DUST_TOKENS: Final = ("EIGEN", "ETHFI", "KING")
+"""Reward tokens: outside every share class, to be sold."""
+
 _AAVE_PREFIX: Final = "aave"
 _VENUE_OF_PREFIX: Final = {_AAVE_PREFIX: "aave_v3"}
 _PREFIX_ALIASES: Final = {"aave_v3": _AAVE_PREFIX, "alchemy": "wallet"}

@@ -11,7 +11,8 @@ class MarketSnapshot:
     """Prices, indexes and gas known at ``timestamp`` (ISO-8601 UTC without offset).
 
     spot_price, perp_mark: venue to USDT per base unit. liquidity_index, variable_borrow_index: underlying token to
-    the on-chain index. lst_oracle_ratio, lst_market_ratio: LST to ETH per LST. gas_unit_usd: USD per gas unit, 0
+    the on-chain index. lst_oracle_ratio, lst_market_ratio: LST to ETH per LST. dust_price_eth: reward token to ETH per
+    token on the DEX, NaN where it has no price. gas_unit_usd: USD per gas unit, 0
     where the run charges none; NaN, as eth_price, in modes that read neither. margin_token: what perpetuals are
     margined in, USDT or their base asset.
     """
@@ -26,6 +27,7 @@ class MarketSnapshot:
     variable_borrow_index: Mapping[str, float] = field(default_factory=dict)
     lst_oracle_ratio: Mapping[str, float] = field(default_factory=dict)
     lst_market_ratio: Mapping[str, float] = field(default_factory=dict)
+    dust_price_eth: Mapping[str, float] = field(default_factory=dict)
     margin_token: str = "USDT"
 
     def margin_units(self, usdt: float, price: float) -> float:

@@ -1,7 +1,7 @@
 """One backtest from configuration and market to the state after the last row; files are the caller's business."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,13 +20,13 @@ from dataflow.engine.liquidations import Liquidations
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.market_rows import MarketRows
 from dataflow.engine.parameters import Parameters, breach_limits, build_parameters, lending_terms
-from dataflow.engine.settlements import SettlementSource, UnstakeClaims
+from dataflow.engine.settlements import SettlementSource, StakingRewards, UnstakeClaims
 from dataflow.engine.state import RunState
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.tight_loop import TightLoop
 from dataflow.engine.validation import CallCheck, validate_operations, validate_stage
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
-from dataflow.market.market import CANDLE_COLUMNS, Market, MarketRequest
+from dataflow.market.market import CANDLE_COLUMNS, DUST_PRICE, REWARD_FEED, Market, MarketRequest, RewardPayout
 from dataflow.market.series import prediction_series
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.venues.faults.report import FaultSource
@@ -107,6 +107,7 @@ class Backtest:
             delta_asset=config.mode.strategy_config.delta_tracking_asset,
             attribution_types=self.attribution_types,
             claims=config.claim is not None,
+            rewards=bool(config.reward_tokens),
             adapters=(self._hook,) if self.options.executor == "hamilton" else (),
         )
         self.parameters: Parameters = build_parameters(config, self.spec)
@@ -124,6 +125,7 @@ class Backtest:
         axes = {node.name: self.parameters.axes[node.axis] for node in self.graph.nodes if node.axis is not None}
         by_venue = ("spot_price", "perp_mark", "funding_rate", "funding_settled", *CANDLE_COLUMNS)
         venues = dict.fromkeys(by_venue, self.config.cex_venues)
+        venues["dust_price_eth"] = self.config.reward_tokens
         indexes = {"liquidity_index": self.config.supplied_tokens, "variable_borrow_index": self.config.borrowed_tokens}
         return {**venues, **indexes, **axes}
 
@@ -136,14 +138,14 @@ class Backtest:
         groups = self.parameters.groups
         units = groups.holdings(state.values).units
         coins = () if self.spec.features["coin_margin"] else ("spot",)
-        held = (*coins, "perp", "a_token", "lst", "claim")
+        held = (*coins, "perp", "a_token", "lst", "claim", "dust")
         return any(units[key] != 0.0 for group in held for key in groups.keys.get(group, ()))
 
     def market_request(self) -> MarketRequest:
         """The columns that the mode needs, without a window."""
         mode = self.config.mode
         return MarketRequest(
-            columns=tuple(mode.data_requirements),
+            columns=tuple(c for c in mode.data_requirements if c != REWARD_FEED or self.config.reward_tokens),
             base_asset=self.config.base_asset,
             venues=self.config.cex_venues,
             supplied=self.config.supplied_tokens,
@@ -152,6 +154,8 @@ class Backtest:
             fill_rules=mode.fill_rules,
             step_seconds=mode.clock_step_seconds,
             files=self._files(),
+            reward_tokens=self.config.reward_tokens,
+            required_when_used=(DUST_PRICE,) if self.config.reward_tokens else (),
             look_back_rows=1 + self.graph.look_back_hours() * SECONDS_PER_HOUR // mode.clock_step_seconds,
         )
 
@@ -216,7 +220,9 @@ class Backtest:
         policy = self._policy(venues)
         watch = BreakWatch(breach_limits(self.parameters), "" if watch_from is None else str(watch_from))
         journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy, watch)
-        engine = self._engine(rows, journal, take, policy, capital=capital, seed=seed, is_final=is_final, venues=venues)
+        engine = self._engine(
+            rows, market.payouts, journal, take, policy, capital=capital, seed=seed, is_final=is_final, venues=venues
+        )
         with cycle_search_off(), watch.told_by_errors():
             final = engine.run(
                 state if state is not None else engine.initial_state(),
@@ -301,6 +307,7 @@ class Backtest:
     def _engine(
         self,
         rows: MarketRows,
+        payouts: Sequence[RewardPayout],
         journal: Journal,
         take: Callable[[Instants, Mapping[str, Column]], None],
         policy: ExecutionPolicy,
@@ -349,13 +356,15 @@ class Backtest:
             sink=take,
             check=self.check_columns,
             deposit=self.deposit(capital),
-            settlements=self._settlements(rows),
+            settlements=self._settlements(rows, payouts),
             is_final=is_final,
         )
 
-    def _settlements(self, rows: MarketRows) -> tuple[SettlementSource, ...]:
+    def _settlements(self, rows: MarketRows, payouts: Sequence[RewardPayout]) -> tuple[SettlementSource, ...]:
         """What changes balances at known instants, in the order in which it is settled."""
         sources: list[SettlementSource] = []
+        if self.config.reward_tokens:
+            sources.append(StakingRewards(rows, payouts, self.config.reward_tokens))
         if self.config.claim is not None:
             delay = self.config.unstaking_period_days * SECONDS_PER_DAY
             sources.append(UnstakeClaims(rows.epoch_seconds, self.config.claim, delay))

@@ -7,7 +7,8 @@ call be checked. Both take what is known (inputs, or nodes already computed) and
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol, get_origin
+from types import UnionType
+from typing import Any, NamedTuple, Protocol, get_args, get_origin
 
 from hamilton.lifecycle import NodeExecutionHook
 from hamilton.lifecycle.base import BaseDoValidateInput
@@ -130,6 +131,8 @@ class CheckHook(NodeExecutionHook, BaseDoValidateInput):  # type: ignore[misc]  
     def do_validate_input(self, *, node_type: type, input_value: object) -> bool:
         """Whether an input is of its declared type; Hamilton's own test refuses every ``tuple[str, ...]``."""
         declared: Any = get_origin(node_type) or node_type
+        if declared is UnionType:
+            return any(self.do_validate_input(node_type=one, input_value=input_value) for one in get_args(node_type))
         if getattr(declared, "_is_protocol", False):
             return True
         return isinstance(input_value, (int, float) if declared is float else declared)

@@ -56,6 +56,10 @@ WHERE_THERE: Final = ("liquidation_due", "expected_liquidation")
 """What a run needs where the mode holds what it is about."""
 
 
+REWARD_TARGETS: Final = ("restaked_eth", "dust_price_usd")
+"""What the settlement of staking rewards needs beside."""
+
+
 @dataclass(frozen=True)
 class Node:
     """One step of the flattened graph: a callable and the names it takes.
@@ -107,14 +111,16 @@ def build_graph(
     delta_asset: str,
     attribution_types: tuple[str, ...],
     claims: bool = False,
+    rewards: bool = False,
     adapters: tuple[object, ...] = (),
 ) -> Graph:
     """The graph of a mode.
 
     attribution_types: P&L nodes that the mode's attribution sums, in order. claims: whether staked ETH leaves through
-    a withdrawal queue. adapters: Hamilton lifecycle adapters.
+    a withdrawal queue. rewards: whether staking rewards are paid. adapters: Hamilton lifecycle adapters.
     """
-    more = ("claim",) if claims else ()
+    claimed = ("claim",) if claims else ()
+    more = (*claimed, "dust") if rewards else claimed
     config: dict[str, Any] = {
         settings.ENABLE_POWER_USER_MODE: True,
         "share_class": share_class,
@@ -122,7 +128,8 @@ def build_graph(
         "attribution_types": list(attribution_types),
         "quantity_parts": [*spec.quantity_parts, *(f"{part}_quantity" for part in more)],
         "value_parts": [*spec.value_parts, *(f"{part}_value_usd" for part in more)],
-        "staked_parts": [*spec.staked_parts, *(f"{part}_quantity" for part in more)],
+        "staked_parts": [*spec.staked_parts, *(f"{part}_quantity" for part in claimed)],
+        "rewards": rewards,
         **spec.features,
     }
     built = (
@@ -133,7 +140,8 @@ def build_graph(
         .build()
     )
     known = built.graph.nodes
-    needed = _needed(known, (*TARGETS, *(name for name in WHERE_THERE if name in known)))
+    wanted = (*TARGETS, *(REWARD_TARGETS if rewards else ()), *(name for name in WHERE_THERE if name in known))
+    needed = _needed(known, wanted)
     ordered = [name for name in _running_order(known, needed) if not known[name].user_defined]
     inputs = frozenset(name for name in needed if known[name].user_defined)
     return Graph(built, tuple(_flattened(known[name]) for name in ordered), inputs)

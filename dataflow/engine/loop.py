@@ -28,7 +28,7 @@ from dataflow.engine.state import NEVER, RunState
 from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
 from dataflow.engine.windows import WindowPolicy
 from schemas.decisions import DecisionRule
-from schemas.errors import CriticalEngineError, LogError, PlatformError
+from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
 from schemas.holdings import Holdings
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, DeltaType
@@ -168,9 +168,12 @@ class Engine:
         return state.moved(order=self._journal.order)
 
     def _cause_of(self, error: BaseException) -> PlatformError:
-        """Why the run stops: a column that its frame refuses comes before anything that followed from it."""
+        """Why the run stops: a column that its frame refuses comes before anything that followed from it.
+
+        A missing price says so itself: the columns that its frame would refuse follow from it.
+        """
         start, end, columns = self._last_seen
-        if not isinstance(error, KeyboardInterrupt):
+        if not isinstance(error, KeyboardInterrupt | MissingPriceError):
             try:
                 self._check(self._market.instants[start:end], {**self._market.between(start, end), **columns})
             except PlatformError as refused:
@@ -291,9 +294,9 @@ class Engine:
 
     def _commit_quiet(self, start: int, end: int, base: int, columns: Columns, state: RunState) -> RunState:
         is_last = self._is_final and end == len(self._market)
+        state = self._passed(start, end, columns, state)
         self._journal.quiet_rows(self._market.texts[start:end], columns, first_row=base + start, is_last=is_last)
         self._chunk.add(columns, quiet=True)
-        state = self._passed(start, end, columns, state)
         return self._carried(state, columns, -1).moved(row=base + end, order=self._journal.order)
 
     def _passed(self, start: int, end: int, columns: Columns, state: RunState) -> RunState:
@@ -361,8 +364,11 @@ class Engine:
         timestamp, groups, settled = self._market.texts[row], self._parameters.groups, False
         for source in self._settlements:
             while (due := source.due(row, groups.holdings(state.values), state)) is not None:
+                state = state.with_values(due.changes)
+                if not due.deltas:
+                    continue
                 settled, holdings = True, groups.holdings(state.values).applied(due.deltas)
-                state = state.with_values({**groups.values(holdings), **due.changes})
+                state = state.with_values(groups.values(holdings))
                 self._journal.settled(
                     timestamp,
                     due.delta_type,

@@ -79,6 +79,7 @@ class MarketRows:
             variable_borrow_index=self._labelled("variable_borrow_index", "borrowed_tokens", row),
             lst_oracle_ratio=self._of_lst("lst_oracle_ratio", row),
             lst_market_ratio=self._of_lst("lst_market_ratio", row),
+            dust_price_eth=self._labelled("dust_price_eth", "dust_tokens", row),
             margin_token=self._margin_token,
         )
 
@@ -98,6 +99,8 @@ class MarketRows:
             prices.update(zip(groups["debt"], values.tolist(), strict=True))
         if "claim" in groups:
             prices.update(dict.fromkeys(groups["claim"], float(self.columns["eth_price"][row])))
+        if "dust" in groups:
+            prices.update(zip(groups["dust"], self.columns["dust_price_usd"][row].tolist(), strict=True))
         if "lst" in groups:
             ratio = float(self.columns["lst_oracle_ratio"][row] * self.columns["eth_price"][row])
             prices.update(dict.fromkeys(groups["lst"], ratio))

@@ -10,7 +10,7 @@ from dataflow.maths.costs import CostModel, Product
 from dataflow.maths.lending.accounts import EModeCategory
 from dataflow.maths.lending.rules import VERSIONS
 from dataflow.venues.simulated.pool import LendingTerms, basis_points, reserve_terms
-from schemas.instruments import LST_VENUES, PositionKey, PositionType, asset_of
+from schemas.instruments import DUST_TOKENS, LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
 from schemas.units import BPS
 from strategies.rules import ModeSpec
@@ -81,6 +81,8 @@ def position_groups(config: RunConfig) -> PositionGroups:
     for key in parsed:
         if key.position_type in by_type:
             chosen[by_type[key.position_type]].append(str(key))
+        elif key.token in DUST_TOKENS:
+            chosen["dust"].append(str(key))
         elif key.prefix == "wallet":
             chosen["wallet"].append(str(key))
         elif key.prefix in LST_VENUES.values():
@@ -96,7 +98,8 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
     """All parameters of a mode's graph."""
     groups, costs = position_groups(config), cost_model(config)
     wallet_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("wallet", ()))
-    assets = _assets(config, wallet_tokens)
+    dust_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("dust", ()))
+    assets = (*_assets(config, wallet_tokens), *dust_tokens)
     axes = {
         "venues": config.cex_venues,
         "wallet_tokens": wallet_tokens,
@@ -104,6 +107,7 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "borrowed_tokens": config.borrowed_tokens,
         "lst_tokens": tuple(PositionKey.parse(key).token for key in groups.keys.get("lst", ())),
         "claim_tokens": tuple(PositionKey.parse(key).token for key in groups.keys.get("claim", ())),
+        "dust_tokens": dust_tokens,
         "assets": assets,
     }
     inputs: dict[str, object] = {

@@ -15,7 +15,7 @@ from schemas.errors import StateInconsistentError
 from schemas.holdings import Holdings
 from schemas.units import Column
 
-GROUPS: Final = ("wallet", "quote", "spot", "perp", "a_token", "debt", "lst", "claim")
+GROUPS: Final = ("wallet", "quote", "spot", "perp", "a_token", "debt", "lst", "claim", "dust")
 """Kinds of balances, in the order in which the position keys of a mode are listed."""
 
 NEVER: Final = -1e18

@@ -131,6 +131,7 @@ MARKET_INPUTS = frozenset(
         "signal",
         "confidence",
         "predicted_sd",
+        "dust_price_eth",
     }
 )
 """Graph inputs that are columns of the data set."""

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from dataflow.market.alignment import exact_values, last_known_values, missing_settlements
-from dataflow.market.market import CANDLE_COLUMNS, MEAN_OF_OTHER_VENUES, PREDICTION_COLUMNS, MarketRequest
+from dataflow.market.market import (
+    CANDLE_COLUMNS,
+    DUST_PRICE,
+    MEAN_OF_OTHER_VENUES,
+    PREDICTION_COLUMNS,
+    REWARD_FEED,
+    MarketRequest,
+)
 from dataflow.market.needs import LENDING_COLUMNS, VENUE_COLUMNS, SeriesNeed
 from dataflow.market.series import Seconds, Series, instant_text
 from schemas.errors import DataValidationError
@@ -20,6 +27,7 @@ Rows = npt.NDArray[np.bool_]
 DAILY_AGE_SECONDS_MAX: Final = 2 * SECONDS_PER_DAY
 GAS_AGE_SECONDS_MAX: Final = 6 * SECONDS_PER_HOUR
 LST_MARKET_AGE_SECONDS_MAX: Final = SECONDS_PER_DAY
+DEX_AGE_SECONDS_MAX: Final = SECONDS_PER_DAY
 LST_MARKET_DISCOUNT: Final = 10 * BPS
 """Below the oracle ratio where the market of a liquid staking token has no fresh price (domain ruling 4)."""
 
@@ -72,6 +80,8 @@ def build_columns(
         elif name == "prediction":
             age = request.step_seconds - 1
             built.extend(_as_of(need, series, clock, age) for need in needs if need.column in PREDICTION_COLUMNS)
+        elif name == REWARD_FEED:
+            built.append(_dust_prices(needs, series, clock, request.reward_tokens))
         elif name == "funding_rate":
             built.extend(_funding(own, series, clock))
         elif name in LENDING_COLUMNS:
@@ -182,6 +192,18 @@ def _lst_market(needs: Sequence[SeriesNeed], series: Mapping[str, Series], clock
     values = np.where(is_filled, oracle.values * (1.0 - LST_MARKET_DISCOUNT), market.values)
     gaps = _gap(oracle_need, np.isnan(values), _COMPLETE)
     return BuiltColumn(market_need.column, (), values, gaps, {f"{market_need.column}=oracle_less_10_bps": is_filled})
+
+
+def _dust_prices(
+    needs: Sequence[SeriesNeed], series: Mapping[str, Series], clock: Seconds, tokens: tuple[str, ...]
+) -> BuiltColumn:
+    """DEX price of each reward token in ETH, not older than 24 h, NaN elsewhere: who holds the token must refuse it."""
+    own = {need.label: need for need in needs if need.column == DUST_PRICE}
+    missing = np.full(len(clock), np.nan)
+    built = {token: _as_of(need, series, clock, DEX_AGE_SECONDS_MAX) for token, need in own.items()}
+    values = [built[token].values if token in built else missing for token in tokens]
+    gaps = tuple(gap for column in built.values() for gap in column.gaps)
+    return BuiltColumn(DUST_PRICE, tokens, _two_dimensional(values), gaps)
 
 
 def _funding(needs: Sequence[SeriesNeed], series: Mapping[str, Series], clock: Seconds) -> tuple[BuiltColumn, ...]:

@@ -17,6 +17,7 @@ from dataflow.market.data_set import DataSet, open_data_set, with_files
 from dataflow.market.market import Market, MarketRequest, Provenance, SeriesCoverage
 from dataflow.market.needs import SeriesNeed, series_needs, wanted_columns
 from dataflow.market.readers import read_series
+from dataflow.market.rewards import reward_payouts
 from dataflow.market.series import Seconds, Series, SeriesKind, ValueRule, instant_text
 from schemas.errors import DataGapError, DataValidationError
 from schemas.units import INSTANT_DTYPE, SECONDS_PER_DAY, SECONDS_PER_HOUR, Column, Instants
@@ -71,6 +72,7 @@ def load_market(data_set: Path, request: MarketRequest) -> Market:
         columns={column.name: _read_only(_kept_rows(column.values, dropped)) for column in aligned.built},
         axes={column.name: column.labels for column in aligned.built if column.values.ndim == 2},
         provenance=_provenance(aligned, dropped),
+        payouts=reward_payouts(aligned.series, request.reward_tokens),
     )
 
 

@@ -29,11 +29,16 @@ MARKET_COLUMNS: Final = (
 """Every column that a market of any clock can hold; `funding_settled` always comes with `funding_rate`."""
 
 SIGNAL_FEEDS: Final = ("ohlcv", "prediction")
-"""What modes that trade on predictions ask for beside columns.
+REWARD_FEED: Final = "staking_rewards"
+FEEDS: Final = (*SIGNAL_FEEDS, REWARD_FEED)
+"""What a mode asks for beside columns.
 
-`ohlcv` gives `candle_high` and `candle_low`, the extremes of the perpetual's candle that closes at the row, and
-`prediction` gives `signal`, `confidence` and `predicted_sd`.
+`ohlcv` gives `candle_high` and `candle_low`, the extremes of the perpetual's candle that closes at the row,
+`prediction` gives `signal`, `confidence` and `predicted_sd`, and `staking_rewards` gives `dust_price_eth`, what a
+reward token fetches on the DEX, and the payouts.
 """
+
+DUST_PRICE: Final = "dust_price_eth"
 
 CANDLE_COLUMNS: Final = ("candle_high", "candle_low")
 PREDICTION_COLUMNS: Final = ("signal", "confidence", "predicted_sd")
@@ -51,6 +56,7 @@ class MarketRequest:
 
     `venues` labels the second axis of `spot_price`, `perp_mark` and `funding_rate`; `supplied` that of
     `liquidity_index`; `borrowed` that of `variable_borrow_index` (underlying tokens: USDT, WETH, weETH, wstETH).
+    `reward_tokens` labels the second axis of `dust_price_eth`: the tokens whose payouts are read.
     `files` maps a series to a file outside the data set, in place of the data set's own.
     `start` and `end` are both rows of the run; None means the first or last instant that the data covers.
     `fill_rules` maps `column.venue` to `mean_of_other_venues` (funding) or the name of a venue (prices).
@@ -71,6 +77,7 @@ class MarketRequest:
     look_back_rows: int = 0
     required_when_used: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
+    reward_tokens: tuple[str, ...] = ()
 
 
 class SeriesCoverage(NamedTuple):
@@ -98,6 +105,20 @@ class Provenance:
     warnings: tuple[str, ...]
 
 
+class RewardPayout(NamedTuple):
+    """One reward of a staking protocol.
+
+    `paid_at`, `first_day`, `last_day` are epoch seconds (the days at which they begin); `per_eth` is tokens for one ETH
+    staked over the whole period.
+    """
+
+    token: str
+    paid_at: int
+    first_day: int
+    last_day: int
+    per_eth: float
+
+
 @dataclass(frozen=True)
 class Market:
     """Aligned, validated, read-only market history.
@@ -111,3 +132,5 @@ class Market:
     columns: Mapping[str, Column]
     axes: Mapping[str, tuple[str, ...]]
     provenance: Provenance
+    payouts: tuple[RewardPayout, ...] = ()
+    """Every payout of the requested reward tokens, by instant, those outside the rows of the run included."""

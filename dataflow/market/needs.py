@@ -7,20 +7,33 @@ from typing import Final
 from dataflow.market.data_set import DataSet
 from dataflow.market.market import (
     CANDLE_COLUMNS,
+    DUST_PRICE,
+    FEEDS,
     MARKET_COLUMNS,
     MEAN_OF_OTHER_VENUES,
     PREDICTION_COLUMNS,
+    REWARD_FEED,
     SIGNAL_FEEDS,
     SPOT_SUFFIX,
     MarketRequest,
 )
-from dataflow.market.series import INTERVAL_NAMES, PREDICTION_RULES, candle_series, prediction_series
+from dataflow.market.series import (
+    INTERVAL_NAMES,
+    PREDICTION_RULES,
+    REWARD_SERIES,
+    candle_series,
+    dex_series,
+    prediction_series,
+)
 from schemas.errors import ConfigValidationError
 
 REFERENCE_VENUE: Final = "binance"
 """Spot of this venue is the reference price of an asset (domain ruling 1)."""
 
 GAS_SERIES: Final = "gas_prices_1h"
+
+PAYOUTS: Final = "payouts"
+"""What the payouts of a reward are needed for; they are no column."""
 
 LENDING_COLUMNS: Final = ("liquidity_index", "variable_borrow_index")
 VENUE_COLUMNS: Final[Mapping[str, str]] = {"spot_price": "spot", "perp_mark": "perp"}
@@ -73,9 +86,9 @@ def _check_request(request: MarketRequest) -> None:
     if not request.columns:
         raise ConfigValidationError("a request without columns: name at least one", field="columns")
     for column in request.columns:
-        if column not in MARKET_COLUMNS + SIGNAL_FEEDS:
+        if column not in MARKET_COLUMNS + FEEDS:
             raise ConfigValidationError(
-                f"no market column {column}: use one of {', '.join(MARKET_COLUMNS + SIGNAL_FEEDS)}",
+                f"no market column {column}: use one of {', '.join(MARKET_COLUMNS + FEEDS)}",
                 field="columns",
                 value=column,
             )
@@ -115,6 +128,8 @@ def _needs_of_column(column: str, request: MarketRequest, data_set: DataSet) -> 
             yield SeriesNeed(column, token, f"aave_v3_{token.lower()}_rates_1d", column)
     elif column in SIGNAL_FEEDS:
         yield from _signal_needs(column, request, data_set)
+    elif column == REWARD_FEED:
+        yield from _reward_needs(column, request, data_set)
     elif column.startswith("lst_"):
         yield from _lst_needs(column, request)
     elif column == "gas_price_gwei":
@@ -148,6 +163,16 @@ def _signal_needs(column: str, request: MarketRequest, data_set: DataSet) -> Ite
         for venue in _labels(request.venues, column, "venues"):
             need = _venue_need("perp_mark", venue, request, data_set)
             yield replace(need, column=name, value=name.removeprefix("candle_"))
+
+
+def _reward_needs(column: str, request: MarketRequest, data_set: DataSet) -> Iterator[SeriesNeed]:
+    """Payouts of each reward token, and its DEX price, which a data set without it owes only where one is paid."""
+    for token in _labels(request.reward_tokens, column, "reward_tokens"):
+        series, rules = REWARD_SERIES[token]
+        for value in rules:
+            yield SeriesNeed(PAYOUTS, token, series, value, is_optional=True)
+        if dex_series(token) in data_set:
+            yield SeriesNeed(DUST_PRICE, token, dex_series(token), "open", is_optional=True)
 
 
 def _lst_needs(column: str, request: MarketRequest) -> Iterator[SeriesNeed]:

@@ -12,8 +12,17 @@ from zlib import crc32
 
 import numpy as np
 
-from dataflow.market.market import CANDLE_COLUMNS, PREDICTION_COLUMNS, Market, MarketRequest, Provenance
-from schemas.units import INSTANT_DTYPE, Column, Instants
+from dataflow.market.market import (
+    CANDLE_COLUMNS,
+    DUST_PRICE,
+    PREDICTION_COLUMNS,
+    REWARD_FEED,
+    Market,
+    MarketRequest,
+    Provenance,
+    RewardPayout,
+)
+from schemas.units import INSTANT_DTYPE, SECONDS_PER_DAY, Column, Instants
 
 FIRST_INSTANT: Final = np.datetime64("2024-01-01T00:00:00", "s")
 SETTLEMENT_ROWS: Final = 8
@@ -25,6 +34,8 @@ _FALLING_GAS: Final = 300.0
 
 _GAS_GWEI_MAX: Final = 20_000.0
 
+_HOURS_PER_DAY: Final = 24
+
 _CALM_JUMP: Final = 1.08
 """Largest jump of a price in the calm rows."""
 
@@ -32,6 +43,7 @@ _COMES_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "funding_rate": ("funding_rate", "funding_settled"),
     "ohlcv": CANDLE_COLUMNS,
     "prediction": PREDICTION_COLUMNS,
+    REWARD_FEED: (DUST_PRICE,),
 }
 """What is asked for to the columns that it brings."""
 
@@ -47,13 +59,18 @@ def random_market(request: MarketRequest, seed: int, rows: int, *, calm_rows: in
     total = rows + request.look_back_rows
     calm = request.look_back_rows + calm_rows
     columns = {name: _read_only(column) for name, column in _columns(request, seed, total, calm).items()}
-    labels = {"liquidity_index": request.supplied, "variable_borrow_index": request.borrowed}
+    labels = {
+        "liquidity_index": request.supplied,
+        "variable_borrow_index": request.borrowed,
+        DUST_PRICE: request.reward_tokens,
+    }
     return Market(
         instants=_instants(total, request.step_seconds),
         first_row=request.look_back_rows,
         columns=columns,
         axes={name: labels.get(name, request.venues) for name, column in columns.items() if column.ndim == 2},
         provenance=Provenance(f"random-{seed}", "", "0" * 64, synthetic=True, fills={}, coverage={}, warnings=()),
+        payouts=_payouts(request.reward_tokens, seed, rows),
     )
 
 
@@ -81,6 +98,7 @@ def _columns(request: MarketRequest, seed: int, rows: int, calm: int) -> dict[st
         "variable_borrow_index": partial(_indexes, stream("borrow"), rows, len(request.borrowed), 2.5e-3),
         "lst_oracle_ratio": lambda: oracle,
         "lst_market_ratio": lambda: oracle * _peg(stream("peg"), rows),
+        DUST_PRICE: lambda: _dust_prices(stream("dust"), rows, len(request.reward_tokens)),
     }
     if "prediction" in request.columns:
         made = {**made, **_predicted(stream, reference, len(request.venues))}
@@ -172,6 +190,24 @@ def _peg(rng: Generator, rows: int) -> Column:
     """Market over oracle price of a staking token: near one, for a day now and then up to 5 % below."""
     gaps = np.repeat(rng.uniform(0.0, 0.05, rows // 24 + 1) * (rng.random(rows // 24 + 1) < 0.2), 24)[:rows]
     return 1.0 - gaps + rng.normal(0.0, 5e-4, rows)
+
+
+def _dust_prices(rng: Generator, rows: int, tokens: int) -> Column:
+    """Prices of reward tokens in ETH, each a wild walk of its own."""
+    return 1e-3 * np.exp(np.cumsum(rng.normal(0.0, 0.03, (rows, tokens)), axis=0))
+
+
+def _payouts(tokens: tuple[str, ...], seed: int, rows: int) -> tuple[RewardPayout, ...]:
+    """A payout of every token every two days or so, for the days before it; some at one instant, some in no window."""
+    rng = np.random.default_rng([seed, crc32(b"payouts")])
+    first = int(FIRST_INSTANT.astype(np.int64))
+    payouts = []
+    for day in range(2, rows // _HOURS_PER_DAY + 2, 2):
+        paid = first + (day + int(rng.integers(0, 2))) * SECONDS_PER_DAY
+        days = int(rng.integers(0, 3))
+        period = (paid - days * SECONDS_PER_DAY, paid)
+        payouts += [RewardPayout(token, paid, *period, float(rng.uniform(0.0, 1.0))) for token in tokens]
+    return tuple(payouts)
 
 
 def _instants(rows: int, step_seconds: int) -> Instants:

@@ -19,13 +19,16 @@ import pyarrow.csv as arrow_csv
 
 from dataflow.market.checks import instant_faults, value_faults
 from dataflow.market.data_set import DataSet
-from dataflow.market.series import TIMESTAMP, Seconds, Series, SeriesSpec, series_spec
+from dataflow.market.series import REWARD_PERIOD, TIMESTAMP, Seconds, Series, SeriesSpec, series_spec
 from schemas.errors import DataSourceUnavailableError, DataValidationError, PlatformError
 from schemas.signals import SIGNAL_CODES
-from schemas.units import Column
+from schemas.units import SECONDS_PER_DAY, Column
 
 CODED: Final = "signal"
 """The one column of text; `schemas.signals` gives the number of each."""
+
+_CSV_TYPES: Final = {CODED: pa.string(), **dict.fromkeys(REWARD_PERIOD, pa.date32())}
+"""Arrow type of the columns that are not numbers in a CSV."""
 
 _UTC_SECONDS: Final = pa.timestamp("s", tz="UTC")
 _NAIVE_SECONDS: Final = pa.timestamp("s")
@@ -134,7 +137,7 @@ def _csv_table(path: Path, content: bytes, wanted: Sequence[str]) -> pa.Table:
 
 
 def _parse_csv(text: bytes, wanted: Sequence[str], instant_type: pa.DataType) -> pa.Table:
-    types = {name: pa.string() if name == CODED else pa.float64() for name in wanted} | {TIMESTAMP: instant_type}
+    types = {name: _CSV_TYPES.get(name, pa.float64()) for name in wanted} | {TIMESTAMP: instant_type}
     return arrow_csv.read_csv(
         pa.BufferReader(text),
         # One thread a file: files are read side by side, and only so does Arrow name the row of a fault.
@@ -155,6 +158,8 @@ def _refuse_row(path: Path, header: Sequence[str], error: pa.ArrowInvalid) -> No
     quoted = _QUOTED.search(text)
     value = quoted[1] if quoted else ""
     what = "an ISO-8601 UTC instant in whole seconds" if column == TIMESTAMP else "a number"
+    if column in REWARD_PERIOD:
+        what = "a day such as 2024-10-05"
     _refuse(
         path,
         f"{path.name} line {row}: {column} is {value!r}, not {what}: correct the cell",
@@ -210,6 +215,9 @@ def _numbers(path: Path, table: pa.Table, name: str) -> Column:
     column = table.column(name)
     if name == CODED:
         return _codes(path, column)
+    if pa.types.is_date32(column.type):
+        days = column.cast(pa.int32()).cast(pa.float64()).combine_chunks()
+        return np.asarray(days.to_numpy(zero_copy_only=False) * SECONDS_PER_DAY, dtype=np.float64)
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
         _refuse(path, f"{path.name}: column {name} is of type {column.type}, not a number", column=name)
     if not pa.types.is_float64(column.type):

@@ -39,6 +39,7 @@ class SeriesKind(StrEnum):
     LST_MARKET = "lst_market"
     GAS = "gas"
     PREDICTIONS = "predictions"
+    REWARDS = "rewards"
     OTHER = "other"
 
 
@@ -55,6 +56,8 @@ class ValueRule(StrEnum):
     """Finite and not below zero."""
     FRACTION = "fraction"
     """Finite, from 0 to 1."""
+    DAY = "day"
+    """A calendar day, read as the second at which it begins."""
     CODE = "code"
     """A text that stands for a number, see `schemas.signals`."""
 
@@ -68,6 +71,24 @@ PREDICTION_RULES: Final[Mapping[str, ValueRule]] = {
     "sd": ValueRule.FRACTION,
 }
 """Columns of a predictions file."""
+
+REWARD_PERIOD: Final = ("period_start", "period_end")
+"""First and last day that a reward is paid for."""
+
+_REWARD_DAYS: Final = dict.fromkeys(REWARD_PERIOD, ValueRule.DAY)
+_EIGEN_RULES: Final = {
+    **_REWARD_DAYS,
+    "eigen_earned": ValueRule.NON_NEGATIVE,
+    "eth_restaked": ValueRule.NON_NEGATIVE,
+    "eth_not_restaked": ValueRule.NON_NEGATIVE,
+}
+_ETHFI_RULES: Final = {**_REWARD_DAYS, "ethfi_per_eeth_distributed": ValueRule.NON_NEGATIVE}
+
+REWARD_SERIES: Final[Mapping[str, tuple[str, Mapping[str, ValueRule]]]] = {
+    "EIGEN": ("rewards_etherfi_eigen_weekly", _EIGEN_RULES),
+    "ETHFI": ("rewards_etherfi_ethfi_topups", _ETHFI_RULES),
+}
+"""Reward token to the series of its payouts and the columns that are read."""
 
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], SeriesKind, Mapping[str, ValueRule]], ...]] = (
     (re.compile(r"(spot|perp|dex)_(ohlcv|mark)_.+_(?P<interval>\d+[mhd])"), SeriesKind.CANDLES, _OHLC),
@@ -84,6 +105,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], SeriesKind, Mapping[str, ValueRule
         {"market_eth_per_lst_median24h": ValueRule.PRICE},
     ),
     (re.compile(r"gas_prices_(?P<interval>\d+[mhd])"), SeriesKind.GAS, {"gas_price_avg_gwei": ValueRule.NON_NEGATIVE}),
+    *((re.compile(name), SeriesKind.REWARDS, rules) for name, rules in REWARD_SERIES.values()),
     (re.compile(r"predictions_.+_(?P<interval>\d+[mhd])"), SeriesKind.PREDICTIONS, PREDICTION_RULES),
 )
 
@@ -113,8 +135,8 @@ def series_spec(name: str) -> SeriesSpec:
         if match is None:
             continue
         # A settlement falls on a full hour whatever the interval of the venue (8, 4 or 1 h).
-        if kind is SeriesKind.PREDICTIONS:
-            return SeriesSpec(name, kind, rules, None)  # a model may stamp its answer between two rows
+        if kind in (SeriesKind.PREDICTIONS, SeriesKind.REWARDS):
+            return SeriesSpec(name, kind, rules, None)  # stamped when an answer is given, or a reward is paid
         grid = SECONDS_PER_HOUR if kind is SeriesKind.FUNDING else INTERVAL_SECONDS.get(match["interval"])
         return SeriesSpec(name, kind, rules, grid)
     return SeriesSpec(name, SeriesKind.OTHER, {}, SECONDS_PER_DAY if name.endswith("_1d") else None)
@@ -152,6 +174,15 @@ def prediction_series(asset: str, step_seconds: int) -> str:
     'predictions_btcusdt_5m'
     """
     return f"predictions_{asset.lower()}usdt_{INTERVAL_NAMES[step_seconds]}"
+
+
+def dex_series(token: str) -> str:
+    """Name of the hourly DEX candles of a reward token against WETH.
+
+    >>> dex_series("EIGEN")
+    'dex_ohlcv_uniswapv3_eigenweth_1h'
+    """
+    return f"dex_ohlcv_uniswapv3_{token.lower()}weth_1h"
 
 
 def candle_series(product: str, venue: str, asset: str, step_seconds: int) -> str:

@@ -19,15 +19,16 @@ import pyarrow.parquet as arrow_parquet
 
 from dataflow.market.data_set import MANIFEST_FILE
 from dataflow.market.predictions import make_predictions
-from dataflow.market.series import candle_series, instant_text, prediction_series
+from dataflow.market.series import REWARD_PERIOD, candle_series, instant_text, prediction_series
 from dataflow.market.synthetic_bars import BAR_SECONDS, bar_series
 from dataflow.market.synthetic_perps import perp_series
 from dataflow.market.synthetic_prices import SeriesTable, spot_paths, spot_series
 from dataflow.market.synthetic_rates import HOURS_PER_DAY, rate_series
+from dataflow.market.synthetic_rewards import reward_series
 from schemas.errors import DataSourceUnavailableError
 from schemas.units import INSTANT_DTYPE, SECONDS_PER_DAY, SECONDS_PER_HOUR
 
-GENERATOR_VERSION: Final = 2
+GENERATOR_VERSION: Final = 3
 """Raised whenever the numbers of a seed change; part of the name of the cache."""
 
 DEFAULT_SEED: Final = 7
@@ -53,6 +54,7 @@ def synthetic_series(seed: int, start: str, days: int) -> dict[str, SeriesTable]
         spot
         | perp_series(seed, hours, paths)
         | rate_series(seed, hours, paths["ETH"].price[:-1])
+        | reward_series(seed, hours)
         | {
             candle_series("spot", "binance", "BTC", BAR_SECONDS): bars,
             prediction_series("BTC", BAR_SECONDS): make_predictions(
@@ -99,6 +101,8 @@ def _arrow_table(table: SeriesTable) -> pa.Table:
     columns = {
         name: pa.array(values.astype(INSTANT_DTYPE)).cast(pa.timestamp("s", tz="UTC"))
         if name in _INSTANT_COLUMNS
+        else pa.array((values // SECONDS_PER_DAY).astype(np.int32)).cast(pa.date32())
+        if name in REWARD_PERIOD
         else pa.array(values)
         for name, values in table.items()
     }

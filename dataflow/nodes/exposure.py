@@ -200,6 +200,84 @@ def claim_value_usd(
     return _by_asset(claim_units * eth_price[:, None], claim_tokens, assets)
 
 
+@tag(stage="exposure", unit="eth")
+@config.when(lending=False)
+def restaked_eth__held(lst_units: Column, lst_oracle_ratio: Column) -> Column:
+    """ETH in the staking token, on which its protocol pays rewards.
+
+    Shape:  (rows,).
+    Units:  LST x ETH/LST -> ETH.
+    Sign:   >= 0.
+    Source: [domain] ruling 25.
+
+    >>> restaked_eth__held(np.array([[2.0]]), np.array([1.5])).tolist()
+    [3.0]
+    """
+    return frozen(sum_columns(lst_units) * lst_oracle_ratio)
+
+
+@tag(stage="exposure", unit="eth")
+@config.when(lending=True)
+def restaked_eth__supplied(
+    lst_units: Column, a_token_units: Column, liquidity_index: Column, lst_oracle_ratio: Column
+) -> Column:
+    """ETH in the staking token, held or supplied as collateral, on which its protocol pays rewards.
+
+    Shape:  (rows,).
+    Units:  LST x ETH/LST -> ETH.
+    Sign:   >= 0; what is owed does not count against it.
+    Source: [domain] ruling 25.
+
+    >>> cell = np.ones((1, 1))
+    >>> restaked_eth__supplied(2.0 * cell, 3.0 * cell, cell, np.array([1.5])).tolist()
+    [7.5]
+    """
+    return frozen((sum_columns(lst_units) + sum_columns(a_token_units * liquidity_index)) * lst_oracle_ratio)
+
+
+@tag(stage="exposure", unit="usd", axis="dust_tokens")
+def dust_token_value_usd(dust_units: Column, dust_price_usd: Column) -> Column:
+    """Value of each reward token in the wallet; 0 without any, whether it has a price or not.
+
+    Shape:  (rows, reward tokens).
+    Units:  USD.
+    Sign:   >= 0.
+    Source: [domain] 4.9.
+
+    >>> dust_token_value_usd(np.array([[2.0, 0.0]]), np.array([[3.0, np.nan]])).tolist()
+    [[6.0, 0.0]]
+    """
+    return frozen(np.where(dust_units == 0.0, 0.0, dust_units * dust_price_usd))
+
+
+@tag(stage="exposure", unit="token", axis="assets")
+def dust_quantity(dust_units: Column, dust_tokens: tuple[str, ...], assets: tuple[str, ...]) -> Column:
+    """Reward tokens by asset: each is one of its own.
+
+    Shape:  (rows, assets).
+    Units:  units of the asset.
+    Sign:   >= 0.
+
+    >>> dust_quantity(np.array([[2.0]]), ("EIGEN",), ("ETH", "EIGEN")).tolist()
+    [[0.0, 2.0]]
+    """
+    return _by_asset(dust_units, dust_tokens, assets)
+
+
+@tag(stage="exposure", unit="usd", axis="assets")
+def dust_value_usd(dust_token_value_usd: Column, dust_tokens: tuple[str, ...], assets: tuple[str, ...]) -> Column:
+    """Value of the reward tokens by asset.
+
+    Shape:  (rows, assets).
+    Units:  USD.
+    Sign:   >= 0.
+
+    >>> dust_value_usd(np.array([[6.0]]), ("EIGEN",), ("ETH", "EIGEN")).tolist()
+    [[0.0, 6.0]]
+    """
+    return _by_asset(dust_token_value_usd, dust_tokens, assets)
+
+
 @tag(stage="exposure", unit="usd", axis="venues")
 def spot_value_usd(spot_units: Column, spot_price: Column) -> Column:
     """Value of the coins at each exchange, at that exchange's own price.

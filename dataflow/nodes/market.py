@@ -305,6 +305,34 @@ def perp_premium_step(perp_mark: Column, reference_price: Column) -> Column:
     return step_of(perp_mark - reference_price[:, None])
 
 
+@tag(stage="market", unit="usd_per_token", axis="dust_tokens")
+def dust_price_usd(dust_price_eth: Column, eth_price: Column) -> Column:
+    """Price of each reward token: its DEX open in ETH at Binance spot; NaN where the DEX has no price.
+
+    Shape:  (rows, reward tokens).
+    Units:  ETH/token x USD/ETH -> USD per token.
+    Source: [domain] ruling 25.
+
+    >>> dust_price_usd(np.array([[0.001]]), np.array([3_000.0])).tolist()
+    [[3.0]]
+    """
+    return frozen(dust_price_eth * eth_price[:, None])
+
+
+@tag(stage="market", unit="share_class_per_token", axis="dust_tokens")
+def dust_price_step(dust_price_usd: Column, usd_per_share_class: Column) -> Column:
+    """Change of each reward token's price in share-class units since the row before; NaN where either is unknown.
+
+    Shape:  (rows, reward tokens).
+    Units:  share class per token.
+    Source: [domain] 4.5.
+
+    >>> dust_price_step(np.array([[3.0], [4.0]]), np.array([2.0, 2.0])).tolist()
+    [[0.0], [0.5]]
+    """
+    return step_of(dust_price_usd / usd_per_share_class[:, None])
+
+
 @tag(stage="market", unit="usd_per_gas_unit")
 def gas_unit_usd(gas_price_gwei: Column, eth_price: Column, costs: CostModel) -> Column:
     """Cost of one unit of gas; 0 where the run charges no gas.

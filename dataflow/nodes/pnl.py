@@ -452,17 +452,49 @@ def staking_yield_rewards(staking_yield_rewards_before: float, row_is_new: Colum
 
 
 @tag(stage="pnl", unit="share_class")
-def dust_pnl(dust_pnl_before: float, row_is_new: Column) -> Column:
-    """Price moves of rewards between receipt and sale since the start, as the settlements book them.
+@config.when(rewards=False)
+def dust_pnl__none(dust_pnl_before: float, row_is_new: Column) -> Column:
+    """Price moves of rewards: a run without rewards has none.
 
     Shape:  (rows,).
     Units:  share class.
     Source: [domain] 4.5.
 
-    >>> dust_pnl(-0.5, np.ones(2)).tolist()
-    [-0.5, -0.5]
+    >>> dust_pnl__none(0.0, np.ones(2)).tolist()
+    [0.0, 0.0]
     """
     return np.broadcast_to(np.float64(dust_pnl_before), row_is_new.shape)
+
+
+@tag(stage="pnl", unit="share_class")
+def dust_pnl_step(dust_units: Column, dust_price_step: Column, row_is_new: Column) -> Column:
+    """Price move since the row before of the reward tokens held over it.
+
+    Shape:  (rows,).
+    Units:  token x share class/token -> share class.
+    Sign:   > 0 where they became dearer.
+    Source: [domain] 4.5.
+
+    >>> dust_pnl_step(np.array([[2.0, 0.0]]), np.array([[0.5, np.nan]]), np.ones(1)).tolist()
+    [1.0]
+    """
+    held = dust_units * row_is_new[:, None]
+    return sum_columns(np.where(held == 0.0, 0.0, held * dust_price_step))
+
+
+@tag(stage="pnl", unit="share_class", carry="dust_pnl_before")
+@config.when(rewards=True)
+def dust_pnl__held(dust_pnl_step: Column, dust_pnl_before: float) -> Column:
+    """Price moves of rewards between receipt and sale since the start.
+
+    Shape:  (rows,).
+    Units:  share class.
+    Source: [domain] 4.5.
+
+    >>> dust_pnl__held(np.array([1.0, -0.25]), 2.0).tolist()
+    [3.0, 2.75]
+    """
+    return running_sum(dust_pnl_step, dust_pnl_before)
 
 
 @tag(stage="pnl", unit="share_class")

@@ -88,6 +88,21 @@ def claim_units(held_claim: Column, row_is_new: Column) -> Column:
     return _constant(held_claim, row_is_new)
 
 
+@tag(stage="positions", unit="token", axis="dust_tokens", group="dust")
+def dust_units(held_dust: Column, row_is_new: Column) -> Column:
+    """Reward tokens in the wallet that are not sold yet.
+
+    Shape:  (rows, reward tokens).
+    Units:  token.
+    Sign:   >= 0.
+    Source: [domain] 4.8 and ruling 25.
+
+    >>> dust_units(np.array([2.0]), np.ones(1)).tolist()
+    [[2.0]]
+    """
+    return _constant(held_dust, row_is_new)
+
+
 @tag(stage="positions", unit="base", axis="venues", group="spot")
 @config.when(coin_margin=False)
 def spot_units(held_spot: Column, row_is_new: Column) -> Column:

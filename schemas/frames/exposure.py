@@ -62,5 +62,13 @@ class ExposureFrame(StageFrame):
     """ETH that the withdrawal queue owes."""
     claim_value_usd: Series[float] | None = columns("claim_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
     """Value of what the withdrawal queue owes."""
+    restaked_eth: Series[float] | None = column("eth", ge=-1e-6, le=UNITS_MAX)
+    """ETH on which rewards are paid."""
+    dust_token_value_usd: Series[float] | None = columns("dust_token_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
+    """Value of each reward token."""
+    dust_quantity: Series[float] | None = columns("dust_quantity", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
+    """Reward tokens by asset."""
+    dust_value_usd: Series[float] | None = columns("dust_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
+    """Value of reward tokens by asset."""
     staked_value_usd: Series[float] | None = columns("staked_value_usd", "usd", ge=-USD_MAX, le=USD_MAX)
     """Value of staking tokens."""

@@ -24,10 +24,27 @@ def column(unit: str, *, ge: float | None = None, le: float | None = None, descr
 
 
 def columns(
-    name: str, unit: str, *, ge: float | None = None, le: float | None = None, description: str | None = None
+    name: str,
+    unit: str,
+    *,
+    ge: float | None = None,
+    le: float | None = None,
+    may_be_missing: bool = False,
+    description: str | None = None,
 ) -> Any:
-    """Declare the columns ``name.label`` of a node with a second axis."""
-    return pa.Field(alias=rf"^{name}\.", regex=True, ge=ge, le=le, metadata={"unit": unit}, description=description)
+    """Declare the columns ``name.label`` of a node with a second axis.
+
+    may_be_missing: whether NaN stands where there is no value, for who needs one to refuse.
+    """
+    return pa.Field(
+        alias=rf"^{name}\.",
+        regex=True,
+        ge=ge,
+        le=le,
+        nullable=may_be_missing,
+        metadata={"unit": unit},
+        description=description,
+    )
 
 
 def flag() -> Any:

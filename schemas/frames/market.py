@@ -150,6 +150,23 @@ class MarketFrame(StageFrame):
     """Change of the mark."""
     inverse_mark_fall: Series[float] | None = columns("inverse_mark_fall", "base_per_usdt", ge=-1e9, le=1e9)
     """Fall of what one USDT buys."""
+    dust_price_eth: Series[float] | None = columns(
+        "dust_price_eth",
+        "eth_per_token",
+        ge=1e-12,
+        le=PRICE_MAX,
+        may_be_missing=True,
+        description="Last open of each reward token's DEX candles; missing where there is none of the 24 h before.",
+    )
+    """DEX price of each reward token."""
+    dust_price_usd: Series[float] | None = columns(
+        "dust_price_usd", "usd_per_token", ge=1e-9, le=PRICE_MAX, may_be_missing=True
+    )
+    """Price of each reward token; missing where the DEX has none."""
+    dust_price_step: Series[float] | None = columns(
+        "dust_price_step", "share_class_per_token", ge=-PRICE_MAX, le=PRICE_MAX, may_be_missing=True
+    )
+    """Change of a reward token's price; missing where either price is."""
     variable_borrow_index_before: Series[float] | None = columns(
         "variable_borrow_index_before", "underlying_per_scaled_unit", ge=1.0, le=INDEX_MAX
     )

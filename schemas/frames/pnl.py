@@ -48,6 +48,8 @@ class PnlFrame(StageFrame):
     """Rewards paid, at their value on the day."""
     dust_pnl: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
     """Price moves of rewards until they were sold."""
+    dust_pnl_step: Series[float] | None = column("share_class", ge=-USD_MAX, le=USD_MAX)
+    """Price move of reward tokens at the row."""
     staked_before: Series[float] | None = columns("staked_before", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)
     """ETH in staking tokens at the ratio of the row before."""
     supplied_before: Series[float] | None = columns("supplied_before", "asset_unit", ge=-UNITS_MAX, le=UNITS_MAX)

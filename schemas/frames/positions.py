@@ -28,6 +28,8 @@ class PositionsFrame(StageFrame):
     """Staking tokens held outside the pool."""
     claim_units: Series[float] | None = columns("claim_units", "eth", ge=-1e-6, le=UNITS_MAX)
     """ETH that the withdrawal queue owes."""
+    dust_units: Series[float] | None = columns("dust_units", "token", ge=-1e-6, le=UNITS_MAX)
+    """Reward tokens in the wallet."""
     held_sd: Series[float] | None = column("fraction", ge=0.0, le=1e3)
     """Deviation predicted at the last entry."""
     stop_touched: Series[float] | None = columns("stop_touched", "flag", ge=0.0, le=1.0)

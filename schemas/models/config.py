@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import model_validator
 
-from schemas.instruments import LST_VENUES, PositionKey, PositionType, VenueKind, claim_key
+from schemas.instruments import DUST_TOKENS, LST_VENUES, PositionKey, PositionType, VenueKind, claim_key
 from schemas.models.config_base import (
     DEFAULT_CAPITAL,
     ConfigModel,
@@ -191,6 +191,11 @@ class RunConfig(RunSettings):
         days = None if self.lst is None else self.venues[LST_VENUES[self.lst]].unstaking_period_days
         return 0.0 if days is None else days
 
+    @property
+    def reward_tokens(self) -> tuple[str, ...]:
+        """Tokens in which staking rewards are paid; () where the mode or the scenario pays none (ruling 25)."""
+        return self.mode.reward_tokens if self.scenario.rewards else ()
+
     @cached_property
     def position_keys(self) -> tuple[str, ...]:
         """Every subscribed key that the options of the run let move, in canonical order: the key axis of a run.
@@ -212,7 +217,9 @@ class RunConfig(RunSettings):
         return hashlib.sha256(self.canonical_json).hexdigest()
 
     def _is_in_play(self, key: PositionKey) -> bool:
-        """Whether a balance can move: another staking token than the run's cannot, nor a claim without a queue."""
+        """Whether a balance can move: another LST than the run's cannot, nor a claim without a queue, nor dust."""
+        if key.token in DUST_TOKENS:
+            return key.prefix == VenueKind.WALLET.value and key.token in self.reward_tokens
         if key.prefix in LST_VENUES.values() and key.position_type is PositionType.BASE_TOKEN:
             return str(key) == self.claim
         return key.underlying not in LST_VENUES or key.underlying == self.lst

@@ -81,6 +81,8 @@ def required_columns(mode: ModeSettings) -> tuple[DataColumn, ...]:
         columns.append(DataColumn.VARIABLE_BORROW_INDEX)
     if mode.staking_enabled:
         columns.append(DataColumn.LST_ORACLE_RATIO)
+    if mode.reward_tokens:
+        columns.append(DataColumn.STAKING_REWARDS)
     if facts.is_ml:
         columns += [DataColumn.OHLCV, DataColumn.PREDICTION]
     return tuple(columns)
@@ -107,6 +109,7 @@ def emitted_keys(mode: ModeSettings) -> tuple[str, ...]:
         keys.append(lst_key(lst))
         if mode.strategy_config.unstake_route == "queue":
             keys.append(claim_key(lst))
+        keys += [wallet_key(token) for token in mode.reward_tokens]
     if mode.leverage_enabled and lst is not None:
         keys += [a_token_key(lst), debt_key("WETH")]
     return tuple(dict.fromkeys(keys))

@@ -1,6 +1,7 @@
 """The keys of a mode file: ``configs/modes/{mode}.yaml`` (domain section 10)."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +15,13 @@ from schemas.models.config_blocks import (
     VenueUse,
 )
 from schemas.units import Fraction, NonNegativeFloat
+
+REWARD_TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
+    "base_only": (),
+    "base_eigen": ("EIGEN",),
+    "base_eigen_seasonal": ("EIGEN", "ETHFI"),
+}
+"""``rewards_mode`` to the tokens it pays."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -56,7 +64,7 @@ class ModeSettings(ConfigModel):
     staking_protocol: Literal["etherfi", "lido"] | None = None
     """Who issues the LST; follows from lst_type."""
     rewards_mode: Literal["base_only", "base_eigen", "base_eigen_seasonal"] = "base_only"
-    """Which staking rewards are paid (ruling 25)."""
+    """Which staking rewards are paid beside the yield: none, weekly EIGEN, or EIGEN and ETHFI (ruling 25)."""
     margin_ratio_target: Fraction | None = None
     """Margin over perpetual notional that an entry aims at."""
     max_ltv: Fraction | None = None
@@ -87,6 +95,11 @@ class ModeSettings(ConfigModel):
     """The event logger."""
     health_error_systems: HealthErrorSystemsConfig = HealthErrorSystemsConfig()
     """Health checks of a live session."""
+
+    @property
+    def reward_tokens(self) -> tuple[str, ...]:
+        """Tokens that the rewards mode pays."""
+        return REWARD_TOKENS[self.rewards_mode]
 
     @property
     def hedge_allocation(self) -> dict[str, float]:

@@ -37,6 +37,7 @@ _ATTRIBUTION = ("component_config", "pnl_monitor", "attribution_types")
 _LIMITS = ("component_config", "risk_monitor", "risk_limits")
 _REPORTING_CURRENCY = ("component_config", "pnl_monitor", "reporting_currency")
 _RISK_TYPES = ("component_config", "risk_monitor", "enabled_risk_types")
+_SEASONAL_REWARDS = ("component_config", "settlement", "seasonal_rewards_enabled")
 _STRATEGY_TYPE = ("component_config", "strategy_manager", "strategy_type")
 _SUBSCRIPTIONS = ("component_config", "position_monitor", "position_subscriptions")
 _MARGIN_LEVELS = ("strategy_config", "margin_levels")
@@ -65,6 +66,17 @@ def _staking(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that staking says what it holds."""
     if mode.staking_enabled and mode.lst_type is None:
         yield RuleFault(("lst_type",), "staking needs lst_type: weeth or wsteth", FaultKind.MISSING)
+
+
+def _rewards(mode: ModeSettings) -> Iterator[RuleFault]:
+    """Check that rewards come from a protocol that pays them, and are settled."""
+    if not mode.reward_tokens:
+        return
+    if not mode.staking_enabled or mode.lst_type != "weeth":
+        yield RuleFault(("rewards_mode",), f"{mode.rewards_mode} rewards weETH: set lst_type weeth, or base_only")
+    if not mode.component_config.settlement.seasonal_rewards_enabled:
+        message = f"rewards_mode {mode.rewards_mode} pays rewards: set seasonal_rewards_enabled to true"
+        yield RuleFault(_SEASONAL_REWARDS, message)
 
 
 def _lending(mode: ModeSettings) -> Iterator[RuleFault]:
@@ -306,12 +318,14 @@ _FEATURES: Final = (
     "leverage_enabled",
     "lst_type",
     "strategy_config.unstake_route",
+    "rewards_mode",
 )
 
 MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_leverage, "leverage_enabled", "borrowing_enabled"),
     _rule(_borrowing, "borrowing_enabled", "max_ltv"),
     _rule(_staking, "staking_enabled", "lst_type"),
+    _rule(_rewards, "rewards_mode", "staking_enabled", "lst_type", _SEASONAL_REWARDS),
     _rule(_lending, "lending_enabled", "borrowing_enabled", "lending_protocol"),
     _rule(_lst_venue, "lst_type", "staking_protocol", "venues"),
     _rule(_lending_venue, "lending_protocol", "venues"),

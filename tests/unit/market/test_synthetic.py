@@ -78,7 +78,7 @@ def test_a_longer_set_begins_with_the_shorter_one() -> None:
 def test_candles_hold_their_open_and_close_and_join_up() -> None:
     tables = synthetic_series(7, START, 30)
     series = [name for name in tables if "_ohlcv_" in name]
-    assert len(series) == 11
+    assert len(series) == 13
     for name in series:
         opened, high, low, closed = (numbers(tables, name, column) for column in ("open", "high", "low", "close"))
         assert (high >= np.maximum(opened, closed)).all()
