@@ -1,4 +1,4 @@
-"""Take the example events and the outputs of the logging guide from fresh runs; run it after a change of their numbers.
+"""Take the examples of the logging guide and the accountant's answers from fresh runs, after a change of their numbers.
 
     .venv/bin/python -m tests.docs.refresh_examples
 
@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from tests.docs import accountant
+from tests.docs.accountant_book import ACCOUNTANT_RUNS
 from tests.docs.markdown import DOCS
 from tests.docs.runs import EXAMPLE_RUNS, ExampleRun, make_run
 
@@ -46,11 +48,23 @@ def refresh(text: str, runs: dict[str, ExampleRun]) -> str:
     return _OUTPUT.sub(output, _EVENT.sub(event, text))
 
 
+def answered(text: str, directories: dict[str, Path]) -> str:
+    """The accountant's page with the answers that the ``directories`` of its runs give."""
+    for question in accountant.questions():
+        code = f"{question.query.text}\n```\n\n```text\n"
+        found = accountant.shown(question.asked_of(directories[question.run]))
+        text = text.replace(f"{code}{question.answer.text}\n```", f"{code}{found}\n```")
+    return text
+
+
 def main() -> None:
-    """Rewrite the guide."""
+    """Rewrite both pages."""
     with tempfile.TemporaryDirectory() as directory:
         runs = {name: make_run(name, Path(directory) / name) for name in EXAMPLE_RUNS}
         GUIDE.write_text(refresh(GUIDE.read_text(encoding="utf-8"), runs), encoding="utf-8")
+        asked = {name: accountant.make_directory(name, Path(directory) / "asked") for name in ACCOUNTANT_RUNS}
+        page = accountant.PAGE
+        page.write_text(answered(page.read_text(encoding="utf-8"), asked), encoding="utf-8")
 
 
 if __name__ == "__main__":
