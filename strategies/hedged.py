@@ -27,20 +27,49 @@ INVEST_EXCESS = DecisionRule(6, "margin_ratio_above_excess", DecisionType.REBALA
 RULES = (EXIT_MARGIN, EXIT_HEALTH, RESTORE_MARGIN, ADJUST_DELTA, ENTRY, INVEST_EXCESS)
 
 
+_DUST_ETH = 1e-3
+"""ETH that an exit may leave in the wallet where gas costs nothing."""
+
+
 @tag(stage="decision", unit="flag")
-def is_flat(long_leg_units: Column, perp_units: Column) -> Column:
-    """1 where no perpetual is held and no more ETH than gas needs, else 0.
+@config.when(borrowing=False)
+def has_position__tokens(lst_units: Column, perp_units: Column) -> Column:
+    """1 where a staking token or a perpetual is held, else 0.
 
     Shape:  (rows,).
 
-    >>> is_flat(np.array([0.0, 2.0]), np.array([[0.0], [-2.0]])).tolist()
+    >>> has_position__tokens(np.array([[0.0], [2.0]]), np.array([[0.0], [-2.0]])).tolist()
+    [0.0, 1.0]
+    """
+    return frozen((sum_columns(lst_units) + sum_columns(np.abs(perp_units)) > 0.0).astype(np.float64))
+
+
+@tag(stage="decision", unit="flag")
+@config.when(borrowing=True)
+def has_position__pool(lst_units: Column, a_token_units: Column, perp_units: Column) -> Column:
+    """1 where a staking token, collateral or a perpetual is held, else 0.
+
+    Shape:  (rows,).
+
+    >>> has_position__pool(np.zeros((2, 1)), np.array([[0.0], [2.0]]), np.zeros((2, 1))).tolist()
+    [0.0, 1.0]
+    """
+    held = sum_columns(lst_units) + sum_columns(a_token_units) + sum_columns(np.abs(perp_units))
+    return frozen((held > 0.0).astype(np.float64))
+
+
+@tag(stage="decision", unit="flag")
+def is_flat(has_position: Column, long_leg_units: Column, eth_price: Column, gas_reserve_usd: Column) -> Column:
+    """1 where nothing is held but ETH in the wallet that is not worth the gas of selling it, else 0.
+
+    Shape:  (rows,).
+
+    >>> one = np.ones(2)
+    >>> is_flat(np.array([0.0, 1.0]), np.array([0.005, 2.0]), 2_000.0 * one, 20.0 * one).tolist()
     [1.0, 0.0]
     """
-    return frozen((sum_columns(np.abs(perp_units)) == 0.0).astype(np.float64) * (long_leg_units < _DUST_ETH))
-
-
-_DUST_ETH = 1e-3
-"""ETH that an exit may leave in the wallet: what its last transaction did not need."""
+    is_dust = (long_leg_units < _DUST_ETH) | (long_leg_units * eth_price < gas_reserve_usd)
+    return frozen((1.0 - has_position) * is_dust)
 
 
 @tag(stage="decision", unit="usd")
@@ -217,16 +246,20 @@ def orders(
     deployable_usdt: Column,
     net_delta_units: Column,
     equity_usd: Column,
+    wallet_units: Column,
     margin_warning: float,
 ) -> list[OrderIntent]:
     """What the rule asks for, in the order in which it must be done. Columns are those of the decision's row, (1,)."""
     intent = decision_rule.intent
+    invested_usd = float(equity_usd[0] - wallet_units[0, 0])  # USDT in the wallet is the reserve for gas
     if decision_rule in (EXIT_MARGIN, EXIT_HEALTH):
         return hedged_book.leave(intent)
     if decision_rule is RESTORE_MARGIN:
-        return hedged_book.restore_margin(margin_warning, float(equity_usd[0]), intent)
+        return hedged_book.restore_margin(margin_warning, invested_usd, intent)
+    if decision_rule is ADJUST_DELTA and hedged_book.is_left_over:
+        return hedged_book.leave(intent)
     if decision_rule is ADJUST_DELTA:
         return hedged_book.hedge_again(float(net_delta_units[0]), intent)
     if decision_rule is ENTRY:
         return hedged_book.enter(max(float(deployable_usdt[0]), 0.0), intent)
-    return hedged_book.invest_excess(float(equity_usd[0]), intent)
+    return hedged_book.invest_excess(invested_usd, intent)

@@ -69,6 +69,12 @@ class HedgedBook:
         return self.leverage.collateral_eth - self.leverage.debt_eth
 
     @property
+    def is_left_over(self) -> bool:
+        """Whether nothing is held but ETH in the wallet, which an exit could not sell or an entry could not stake."""
+        is_staked = self.lst_units > 0.0 or (self.leverage is not None and self.leverage.collateral_lst > 0.0)
+        return not is_staked and all(venue.perp_units == 0.0 for venue in self.venues)
+
+    @property
     def desk(self) -> MarginVenue:
         """The exchange where ETH is bought and sold."""
         return self.venues[0]

@@ -66,6 +66,7 @@ def decision(
     health_factor: Column,
     ltv: Column,
     ltv_gap: Column,
+    cooldown_over: Column,
     is_first_row: Column,
     health_factor_min: float,
     ltv_max: float,
@@ -76,23 +77,23 @@ def decision(
     """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
 
     Shape:  (rows,).
-    Source: [domain] 3.0 and 3.2, rulings 14, 19 and 33.
+    Source: [domain] 3.0 and 3.2, rulings 14, 15 (the cooldown after a risk exit), 19 and 33.
 
     >>> one, zero = np.ones(1), np.zeros(1)
-    >>> decision(zero, one, zero, 1.05 * one, 0.9 * one, 0.25 * one, zero, 1.1, 0.95, 0.02, 10.0, False).tolist()
+    >>> decision(zero, one, zero, 1.05 * one, 0.9 * one, 0.25 * one, one, zero, 1.1, 0.95, 0.02, 10.0, False).tolist()
     [2.0]
     """
     is_flat = has_supplied == 0.0
     if entry_only:
         return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
-    can_deploy = deployable_usd > min_trade_usd
+    can_deploy, may_lever = deployable_usd > min_trade_usd, cooldown_over > 0.0
     rules = (
         (~is_flat & (ltv > ltv_max), EXIT_LTV),
         (~is_flat & (health_factor < health_factor_min), REDUCE_HEALTH),
         (ltv_gap > ltv_drift_tolerance, REDUCE_LTV),
-        (is_flat & can_deploy, ENTRY),
-        (ltv_gap < -ltv_drift_tolerance, INCREASE_LTV),
-        (~is_flat & can_deploy & (idle_is_due > 0.0), ADD_IDLE),
+        (is_flat & can_deploy & may_lever, ENTRY),
+        ((ltv_gap < -ltv_drift_tolerance) & may_lever, INCREASE_LTV),
+        (~is_flat & can_deploy & may_lever & (idle_is_due > 0.0), ADD_IDLE),
     )
     chosen = np.full_like(ltv, HOLD)
     for applies, rule in reversed(rules):

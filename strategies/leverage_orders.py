@@ -87,17 +87,16 @@ class LeverageBook:
     def _unwind(
         self, owed: float, sold: float, intent: StrategyIntent, *, closes_all: bool = False
     ) -> list[OrderIntent]:
-        """One group that repays ``owed`` WETH out of ``sold`` staking tokens."""
+        """One group that repays ``owed`` WETH out of ``sold`` staking tokens; without a debt there is no loan in it."""
+        freed = [
+            withdraw(self.lst, sold, intent, closes_all=closes_all),
+            swap(self.lst, LST_VENUES[self.lst], sold, intent),
+        ]
+        if owed == 0.0:
+            return atomic_group(_GROUP, _EXIT_GAS, freed)
+        loan = [flash_borrow("WETH", owed, intent), repay("WETH", owed, intent, closes_all=closes_all)]
         return atomic_group(
-            _GROUP,
-            _EXIT_GAS,
-            [
-                flash_borrow("WETH", owed, intent),
-                repay("WETH", owed, intent, closes_all=closes_all),
-                withdraw(self.lst, sold, intent, closes_all=closes_all),
-                swap(self.lst, LST_VENUES[self.lst], sold, intent),
-                flash_repay("WETH", owed, self.costs.flash_fee_bps, intent),
-            ],
+            _GROUP, _EXIT_GAS, [*loan, *freed, flash_repay("WETH", owed, self.costs.flash_fee_bps, intent)]
         )
 
     def _lever(self, own_eth: float, loan: float, intent: StrategyIntent) -> list[OrderIntent]:

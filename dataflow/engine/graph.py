@@ -52,7 +52,15 @@ TARGETS: Final = (
 )
 """What every run needs; the graph of a mode is what these and those below depend on."""
 
-WHERE_THERE: Final = ("liquidation_due", "expected_liquidation")
+WHERE_THERE: Final = (
+    "liquidation_due",
+    "liquidation_price",
+    "liquidation_cost_usd",
+    "ltv_after_liquidation",
+    "collateral_fall_to_liquidation",
+    "expected_exchange_liquidation",
+    "expected_pool_liquidation",
+)
 """What a run needs where the mode holds what it is about."""
 
 

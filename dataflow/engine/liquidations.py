@@ -16,6 +16,7 @@ from dataflow.engine.reconciling import balance_mismatches
 from dataflow.engine.tight_loop import Valuation
 from schemas.errors import ReconciliationMismatchError
 from schemas.holdings import Holdings
+from schemas.instruments import CEX_VENUES
 from schemas.liquidations import Liquidation
 from schemas.snapshot import MarketSnapshot
 
@@ -118,7 +119,8 @@ class Liquidations:
             )
 
     def _expected(self, row: LiquidationRow, liquidation: Liquidation) -> dict[str, float]:
-        known = {**row.known, "liquidated_venue": liquidation.venue}
-        changes = self._executor.evaluate(["expected_liquidation"], known)["expected_liquidation"]
+        kind = "exchange" if liquidation.venue in CEX_VENUES else "pool"
+        node, known = f"expected_{kind}_liquidation", {**row.known, "liquidated_venue": liquidation.venue}
+        changes = self._executor.evaluate([node], known)[node]
         assert isinstance(changes, tuple)
         return dict(changes)

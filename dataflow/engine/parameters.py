@@ -1,22 +1,25 @@
 """From a run's configuration to the inputs of its graph: axes, thresholds, costs, position groups."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dataflow.engine.state import GROUPS, PositionGroups
 from dataflow.maths.costs import CostModel, Product
-from dataflow.maths.lending.accounts import EModeCategory
-from dataflow.maths.lending.rules import VERSIONS
+from dataflow.maths.lending.accounts import EModeCategory, liquidation_bonus_of
+from dataflow.maths.lending.fixed_point import WAD
+from dataflow.maths.lending.rules import BASE_CURRENCY_UNIT, VERSIONS, Rules
 from dataflow.venues.simulated.pool import LendingTerms, basis_points, reserve_terms
 from schemas.instruments import DUST_TOKENS, LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
-from schemas.units import BPS
+from schemas.models.config_venues import VenueConfig
+from schemas.units import BPS, to_wei
 from strategies.rules import ModeSpec
 
 _FUNDING_MEAN_SETTLEMENTS = 3
 _SECONDS_PER_HOUR = 3_600.0
+_WAD_DECIMALS = 18
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         **_gas(config, spec, costs),
         **_thresholds(config),
         **_signal_rules(config),
-        **_venue_limits(config),
+        **_venue_limits(config, costs),
     }
     return Parameters(inputs, axes, groups, costs)
 
@@ -185,7 +188,18 @@ def lending_terms(config: RunConfig) -> LendingTerms:
             collateral=frozenset(reserves.keys() & LST_VENUES.keys()),
             borrowable=frozenset({"WETH"}),
         )
-    return LendingTerms(reserves, category, VERSIONS[lending.contract_version])
+    return LendingTerms(reserves, category, _rules(lending))
+
+
+def _rules(lending: VenueConfig) -> Rules:
+    """The contracts' rules with the venue's close factor. Source: [domain] ruling 22."""
+    rules = VERSIONS[lending.contract_version]
+    if lending.close_factor is not None:
+        rules = replace(rules, close_factor_bps=basis_points(lending.close_factor))
+    if lending.close_factor_full_below_health_factor is not None:
+        full_below = to_wei(lending.close_factor_full_below_health_factor, _WAD_DECIMALS)
+        rules = replace(rules, close_factor_health=full_below)
+    return rules
 
 
 def _assets(config: RunConfig, wallet_tokens: tuple[str, ...]) -> tuple[str, ...]:
@@ -252,10 +266,35 @@ def _signal_rules(config: RunConfig) -> dict[str, object]:
     }
 
 
-def _venue_limits(config: RunConfig) -> dict[str, object]:
+def _venue_limits(config: RunConfig, costs: CostModel) -> dict[str, object]:
     thresholds = [liquidation_thresholds(config)[token] for token in config.supplied_tokens]
     factors = [config.venues[venue].collateral_factor for venue in config.cex_venues]
+    rates = [config.venues[venue].maintenance_margin_rate or 0.0 for venue in config.cex_venues]
+    fees = [costs.forced_close_fee(venue) for venue in config.cex_venues]
     return {
         "reserve_liquidation_threshold": np.array(thresholds, dtype=np.float64),
         "collateral_factor": np.array(factors, dtype=np.float64),
+        "maintenance_margin_rate": np.array(rates, dtype=np.float64),
+        "forced_close_fee": np.array(fees, dtype=np.float64),
+        **_loan_liquidation(config),
+    }
+
+
+def _loan_liquidation(config: RunConfig) -> dict[str, object]:
+    """How a loan of the mode is liquidated; {} for modes without one.
+
+    Source: [domain] 4.4 and ruling 22.
+    """
+    terms = lending_terms(config)
+    if not config.borrowed_tokens:
+        return {}
+    token, rules = config.supplied_tokens[0], terms.rules
+    bonus_bps = liquidation_bonus_of(terms.reserves[token], terms.category)
+    return {
+        "health_factor_liquidation": 1.0 if config.scenario.liquidation else 0.0,
+        "liquidation_bonus": bonus_bps * BPS - 1.0,
+        "close_factor": rules.close_factor_bps * BPS,
+        "close_factor_health": rules.close_factor_health / WAD,
+        "small_position_usd": rules.small_position / BASE_CURRENCY_UNIT if rules.burns_bad_debt else 0.0,
+        "burns_bad_debt": rules.burns_bad_debt,
     }

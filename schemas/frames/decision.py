@@ -24,6 +24,8 @@ class DecisionFrame(StageFrame):
     """The part of it that a rebalance moves."""
     idle_is_due: Series[float] | None = flag()
     """1 where idle balance or equity change passes the threshold."""
+    has_position: Series[float] | None = flag()
+    """1 where anything is staked or shorted."""
     is_flat: Series[float] | None = flag()
     """1 where nothing is held at the exchanges."""
     venue_share_gap: Series[float] | None = column("fraction", ge=0.0, le=INDEX_MAX)

@@ -42,7 +42,7 @@ class ExposureFrame(StageFrame):
     """Net delta of the tracked asset."""
     net_delta_usd: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)
     """Net delta in USD."""
-    long_leg_units: Series[float] | None = column("base", ge=-1e-6, le=UNITS_MAX)
+    long_leg_units: Series[float] | None = column("base", ge=-UNITS_MAX, le=UNITS_MAX)
     """Coins held long."""
     net_delta_fraction: Series[float] | None = column("fraction", ge=0.0, le=INDEX_MAX)
     """Unhedged share of the long leg."""

@@ -35,5 +35,17 @@ class RiskFrame(StageFrame):
     """A limit is near."""
     liquidation_due: Series[float] | None = flag()
     """A venue may liquidate."""
+    liquidation_price: Series[float] | None = columns("liquidation_price", "usdt_per_base", ge=0.0, le=USD_MAX)
+    """Mark at which an exchange liquidates; 0 where none does."""
+    liquidation_cost_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """What being liquidated now would cost."""
+    liquidatable_debt_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """Debt that one liquidation would repay now."""
+    seizable_collateral_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """Collateral that it would take."""
+    ltv_after_liquidation: Series[float] | None = column("fraction", ge=0.0, le=NOT_APPLICABLE)
+    """Debt over collateral that it would leave."""
+    collateral_fall_to_liquidation: Series[float] | None = column("fraction", ge=-NOT_APPLICABLE, le=1.0)
+    """Fall of the collateral that makes it liquidatable; < 0 where it is."""
     debt_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
     """All that is owed."""

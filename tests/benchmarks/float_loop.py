@@ -64,6 +64,8 @@ COLUMNS: Final = (
     ("liquidation_threshold", 0),
     ("ltv", 0),
     ("liquidation_due", 0),
+    ("liquidation_price", 3),
+    ("liquidation_cost_usd", 0),
     ("margin_breach", 0),
     ("delta_breach", 0),
     ("breach_detected", 0),
@@ -200,6 +202,14 @@ class FloatLoop:
             else 999.0
             for at in (0, 1, 2)
         ]
+        triggers = [
+            max((entry[at] + (quote[at] + settings.collateral[at] * worth[at]) / -perp[at]), 0.0)
+            / (1.0 + settings.maintenance_margin[at])
+            if perp[at] < 0.0
+            else 0.0
+            for at in (0, 1, 2)
+        ]
+        forced_cost = sum(notional[at] * settings.forced_close_fee[at] for at in (0, 1, 2))
         long_leg, all_quote = sum(spot), sum(quote)
         net = long_leg + sum(perp)
         base_value = sum(worth) + sum(unrealised)
@@ -280,6 +290,8 @@ class FloatLoop:
             *(worst, 1.0 - min(max(worst, 0.0), 1.0), 999.0, 999.0, 0.0),
             *(
                 1.0 if worst < settings.margin_liquidation else 0.0,
+                *triggers,
+                forced_cost,
                 margin_breach,
                 delta_breach,
                 breach,

@@ -41,6 +41,8 @@ class Settings:
     margin_reduce: float
     margin_exit: float
     margin_liquidation: float
+    maintenance_margin: tuple[float, ...]
+    forced_close_fee: tuple[float, ...]
 
     @classmethod
     def of(cls, backtest: Backtest) -> "Settings":
@@ -73,6 +75,8 @@ class Settings:
             margin_reduce=levels.reduce,
             margin_exit=levels.exit,
             margin_liquidation=levels.liquidation,
+            maintenance_margin=tuple(config.venues[venue].maintenance_margin_rate or 0.0 for venue in venues),
+            forced_close_fee=tuple(costs.forced_close_fee(venue) for venue in venues),
         )
 
 

@@ -155,6 +155,7 @@ def _observe(part: Columns, settings: Settings, book: Book, carried: Carried, *,
     """Every column of a window, on the assumption that nothing is traded in it."""
     seen = _exposure(part, book, carried, is_new)
     seen |= _risk(seen, settings)
+    seen |= _liquidation(seen, settings)
     seen |= _pnl(part, seen, settings, carried, is_new)
     return seen | _decision(part, seen, settings, carried)
 
@@ -232,13 +233,25 @@ def _risk(seen: Columns, settings: Settings) -> Columns:
         "ltv": none,
         "margin_ratio": ratio,
         "worst_margin_ratio": worst,
-        "liquidation_due": (worst < settings.margin_liquidation).astype(np.float64),
         "margin_breach": margin_breach,
         "breach_detected": breach,
         "margin_usage": 1.0 - np.clip(worst, 0.0, 1.0),
         "risk_score": score,
         "risk_level": np.where(breach > 0.0, 3.0, level),
         "risk_warning": (worst < settings.margin_warning).astype(np.float64),
+    }
+
+
+def _liquidation(seen: Columns, settings: Settings) -> Columns:
+    units, rate = seen["perp_units"], np.array(settings.maintenance_margin)
+    collateral = seen["quote_units"] + np.array(settings.collateral) * seen["spot_value_usd"]
+    side = np.sign(units)
+    backing = collateral / np.where(side == 0.0, 1.0, np.abs(units))
+    price = np.maximum((seen["perp_entry_price"] - side * backing) / (1.0 - side * rate), 0.0) * np.abs(side)
+    return {
+        "liquidation_due": (seen["worst_margin_ratio"] < settings.margin_liquidation).astype(np.float64),
+        "liquidation_price": price,
+        "liquidation_cost_usd": _three(seen["perp_notional_usd"] * np.array(settings.forced_close_fee)),
     }
 
 

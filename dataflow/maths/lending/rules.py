@@ -11,7 +11,7 @@ from typing import Final
 from dataflow.maths.lending.fixed_point import WAD, Rounding
 from dataflow.maths.lending.reverts import AaveRevertError, Fault, revert_error
 
-_BASE_CURRENCY_UNIT: Final = 10**8
+BASE_CURRENCY_UNIT: Final = 10**8
 """One US dollar in the oracle's base currency."""
 
 
@@ -89,9 +89,9 @@ class Rules:
     close_factor_bps: int = 5_000
     close_factor_health: int = 95 * WAD // 100
     """Health factor (wad) above which only ``close_factor_bps`` of the debt can be repaid."""
-    small_position: int = 2_000 * _BASE_CURRENCY_UNIT
+    small_position: int = 2_000 * BASE_CURRENCY_UNIT
     """Collateral or debt below it is closed in full (where bad debt is burnt)."""
-    smallest_rest: int = 1_000 * _BASE_CURRENCY_UNIT
+    smallest_rest: int = 1_000 * BASE_CURRENCY_UNIT
     """What a liquidation must leave of debt and of collateral, unless it leaves nothing of one of them."""
 
     def error(self, fault: Fault) -> AaveRevertError:

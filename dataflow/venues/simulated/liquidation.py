@@ -1,16 +1,28 @@
-"""What the simulated venues take by themselves: an exchange closes perpetuals whose margin has run out."""
+"""What the simulated venues take by themselves.
+
+An exchange closes perpetuals whose margin has run out; at the lending pool a liquidator repays debt of an unhealthy
+account for its collateral, as the contracts let it.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from dataflow.maths.deltas import Deltas
+from dataflow.maths.lending.fixed_point import MAX_UINT256, WAD, ray_div
+from dataflow.maths.lending.liquidation import Liquidated, LiquidationCall, liquidate
+from dataflow.maths.lending.pool import Pool
 from dataflow.maths.perps import realised_pnl
+from dataflow.venues.simulated.pool import USER, oracle_price, pool_at
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.holdings import Holdings
-from schemas.instruments import CEX_VENUES, cex_key, perp_key
+from schemas.instruments import CEX_VENUES, a_token_key, cex_key, debt_key, perp_key
 from schemas.liquidations import Liquidation, LiquidationStep
 from schemas.operations import DeltaType, OperationType
 from schemas.snapshot import MarketSnapshot
+from schemas.units import from_ray
+
+_LIQUIDATOR: Final = "liquidator"
 
 
 class SimulatedLiquidator:
@@ -28,8 +40,8 @@ class SimulatedLiquidator:
         """
         self._world.place(snapshot, books)
         left_alone = frozenset(spared)
-        taken = (self._close_perpetual(venue) for venue in CEX_VENUES if venue not in left_alone)
-        return tuple(liquidation for liquidation in taken if liquidation is not None)
+        taken = [self._close_perpetual(venue) for venue in CEX_VENUES if venue not in left_alone]
+        return tuple(liquidation for liquidation in (*taken, self._seize_collateral()) if liquidation is not None)
 
     def balances(self) -> Holdings:
         """The venues' own balances."""
@@ -47,6 +59,61 @@ class SimulatedLiquidator:
         account.write_off_shortfall()
         facts = {"margin_ratio": ratio, "margin_ratio_min": world.margin_min, "mark_price": account.mark}
         return account.statement(facts)
+
+    def _seize_collateral(self) -> Liquidation | None:
+        """Let a liquidator repay all the debt it may for the collateral of an unhealthy account. [domain] ruling 22.
+
+        It picks the largest debt and the largest collateral.
+        """
+        world = self._world
+        pool = pool_at(world.lending, world.snapshot, world.books, int(world.instant.timestamp()))
+        before = pool.account_data(USER)
+        if before.health_factor >= WAD or not before.collateral_value:
+            return None
+        account = pool.account(USER)
+        debt = max(account.borrowing, key=lambda token: pool.owed(USER, token) * pool.prices[token])
+        collateral = max(account.collateral, key=lambda token: pool.supplied(USER, token) * pool.prices[token])
+        done = liquidate(pool, LiquidationCall(_LIQUIDATOR, USER, debt, collateral, MAX_UINT256))
+        return self._loan_statement(pool, debt, collateral, done, before.health_factor / WAD)
+
+    def _loan_statement(
+        self, pool: Pool, debt: str, collateral: str, done: Liquidated, health_factor: float
+    ) -> Liquidation:
+        """Book what the liquidator did as its repayment and its withdrawal, and debt that nothing backs as burnt."""
+        world, after = self._world, pool.account(USER)
+        owed, held = debt_key(debt), a_token_key(collateral)
+        left = from_ray(after.borrowed.get(debt, 0))
+        repaid = from_ray(ray_div(done.debt, pool.reserves[debt].variable_borrow_index))
+        burnt = from_ray(pool.reserves[debt].deficit)
+        seized = from_ray(after.supplied.get(collateral, 0)) - world.books.units[held]
+        closed = left - world.books.units[owed]
+        steps = [
+            LiquidationStep(DeltaType.LIQUIDATION, OperationType.REPAY, ((owed, -repaid if burnt else closed),)),
+            LiquidationStep(DeltaType.LIQUIDATION, OperationType.WITHDRAW, ((held, seized),)),
+        ]
+        world.books = world.books.applied(delta for step in steps for delta in step.deltas)
+        if burnt:
+            rest: Deltas = ((owed, -world.books.units[owed]),)
+            steps.append(LiquidationStep(DeltaType.LIQUIDATION, OperationType.REPAY, rest))
+            world.books = world.books.applied(rest)
+        snapshot = world.snapshot
+        seized_usd = from_ray(done.collateral + done.protocol_fee) * oracle_price(collateral, snapshot)
+        repaid_usd = from_ray(done.debt) * oracle_price(debt, snapshot)
+        loss_usd = burnt * oracle_price(debt, snapshot)
+        return Liquidation(
+            venue="aave_v3",
+            steps=tuple(steps),
+            closed=(),
+            cost_usd=seized_usd - repaid_usd - loss_usd,
+            fees_usd=0.0,
+            venue_loss_usd=loss_usd,
+            facts={
+                "health_factor": health_factor,
+                "repaid_usd": repaid_usd,
+                "seized_usd": seized_usd,
+                "venue_loss_usd": loss_usd,
+            },
+        )
 
 
 @dataclass
