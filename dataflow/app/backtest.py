@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.app.config_files import LoadedConfig, load_run_config
 from dataflow.app.instants import parse_instant
+from dataflow.app.mode_files import backtest_of
 from dataflow.app.provenance import code_version, package_versions
 from dataflow.app.stress import look_back_rows, shocked
 from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
@@ -117,7 +118,7 @@ class _Run:
             correlation_id=self.correlation_id,
             pid=self.pid,
             status=status,
-            mode=self.config.mode.mode.value,
+            mode=self.config.mode.mode,
             share_class=self.config.mode.share_class,
             scenarios=self.request.scenarios,
             shocks=self.shocks,
@@ -190,7 +191,7 @@ def run_backtest(
     log_dir = LogDirectoryManager.create_run_logs(
         run.correlation_id,
         run.pid,
-        run.config.mode.mode.value,
+        run.config.mode.mode,
         run.backtest.spec.modules[0].__name__,
         run.capital,
         request.logs,
@@ -227,7 +228,7 @@ def _prepare(request: BacktestRequest, state: RunState | None, *, is_final: bool
     loaded = load_request_config(request)
     config = loaded.config
     plan = None if request.faults is None else _fault_plan(request.faults)
-    backtest = Backtest(config, EngineOptions(request.executor, request.window, request.validation))
+    backtest = backtest_of(loaded, EngineOptions(request.executor, request.window, request.validation))
     under = shocked(config, load_run_market(request, backtest, state), plan, state=state, is_final=is_final)
     market = under.market
     correlation_id = uuid.uuid4().hex
@@ -239,7 +240,7 @@ def _prepare(request: BacktestRequest, state: RunState | None, *, is_final: bool
         market=market,
         backtest=backtest,
         correlation_id=correlation_id,
-        run_id=f"{config.mode.mode.value}_{days}_{correlation_id[:8]}",
+        run_id=f"{config.mode.mode}_{days}_{correlation_id[:8]}",
         pid=os.getpid(),
         capital=config.initial_capital if request.capital is None else request.capital,
         warnings=(
@@ -268,7 +269,7 @@ def _execute(
 ) -> CompletedRun:
     axes, metadata = run.backtest.column_axes(), run.backtest.column_metadata()
     begun = instant_text(run.market.instants[run.market.first_row])
-    components.info("BacktestService", "run started", begun, run_id=run.run_id, mode=run.config.mode.mode.value)
+    components.info("BacktestService", "run started", begun, run_id=run.run_id, mode=run.config.mode.mode)
     components.info("DataProvider", "market loaded", begun, **_provenance(run.market))
     components.info(
         "EventDrivenStrategyEngine", "engine started", begun, rows=len(run.market.instants) - run.market.first_row
@@ -353,7 +354,7 @@ def _summary(
         {
             "run_id": run.run_id,
             "correlation_id": run.correlation_id,
-            "mode": config.mode.mode.value,
+            "mode": config.mode.mode,
             "share_class": config.mode.share_class,
             "data_set": run.market.provenance.name,
             "synthetic": run.market.provenance.synthetic,

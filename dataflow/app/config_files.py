@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dataflow.app.config_binding import ConfigFault, close_match
-from dataflow.app.config_loader import ConfigLoader, shown, yaml_files
+from dataflow.app.config_loader import ConfigLoader, is_yaml, shown, yaml_files
 from dataflow.app.old_spellings import MODE_ALIASES
 from schemas.errors import (
     ConfigError,
@@ -45,10 +45,11 @@ _FAULT_CODE: Final = ErrorCode.CONFIG_VALIDATION_FAILED
 
 
 class LoadedConfig(NamedTuple):
-    """A valid configuration and what its author should know."""
+    """A valid configuration, what its author should know, and the mode file."""
 
     config: RunConfig
     warnings: tuple[ConfigFault, ...]
+    path: Path
 
 
 class CheckReport(NamedTuple):
@@ -65,6 +66,7 @@ class LoadReport(NamedTuple):
     config: RunConfig | None
     faults: tuple[ConfigFault, ...]
     warnings: tuple[ConfigFault, ...]
+    path: Path
 
 
 def load_report(
@@ -72,21 +74,24 @@ def load_report(
 ) -> LoadReport:
     """Load the configuration of one run, with its faults as values.
 
-    ``scenarios`` are names of overlays, later ones win. ``overrides`` are ``a.b=c`` on the mode file, or
-    ``venue:binance.fees.spot.taker=0``, ``share_class:max_leverage=2`` and ``scenario:fees=false`` on the other files.
+    ``mode`` is the name of a mode file of ``root``, or the path of one anywhere. ``scenarios`` are names of overlays,
+    later ones win. ``overrides`` are ``a.b=c`` on the mode file, or ``venue:binance.fees.spot.taker=0``,
+    ``share_class:max_leverage=2`` and ``scenario:fees=false`` on the other files.
 
     Raises InvalidModeError (CONFIG-001) for a mode without a file.
     """
     name = MODE_ALIASES.get(mode, mode)
-    if name not in list_modes(root):
-        raise _unknown_mode(mode, root)
     path = root / "modes" / f"{name}.yaml"
+    if is_yaml(outside := Path(mode)):
+        path = outside
+    elif name not in list_modes(root):
+        raise _unknown_mode(mode, root)
     loader = ConfigLoader(root, overrides)
     if name != mode:
         message = f"{mode} is an old spelling of {name}"
         loader.warnings.append(ConfigFault(shown(path), 1, "mode", _FAULT_CODE, message))
     config = loader.run(path, scenarios)
-    return LoadReport(config, tuple(sorted(dict.fromkeys(loader.faults))), tuple(dict.fromkeys(loader.warnings)))
+    return LoadReport(config, tuple(sorted(dict.fromkeys(loader.faults))), tuple(dict.fromkeys(loader.warnings)), path)
 
 
 def load_run_config(
@@ -100,12 +105,13 @@ def load_run_config(
     report = load_report(mode, scenarios=scenarios, overrides=overrides, root=root)
     if report.config is None:
         raise _error_of(mode, report.faults)
-    return LoadedConfig(report.config, report.warnings)
+    return LoadedConfig(report.config, report.warnings, report.path)
 
 
 def list_modes(root: Path = CONFIG_ROOT) -> tuple[str, ...]:
-    """Return the modes that have a file, in the order of domain 3.1."""
-    return tuple(mode.value for mode in ModeName if (root / "modes" / f"{mode.value}.yaml").is_file())
+    """Return the modes that have a file: those of domain 3.1 in its order, then others by name."""
+    found = {path.stem for path in yaml_files(root / "modes")}
+    return (*(mode.value for mode in ModeName if mode in found), *sorted(found - set(ModeName)))
 
 
 def list_scenarios(root: Path = CONFIG_ROOT) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from schemas.models.config import (
     VenueConfig,
     missing_venue_message,
 )
-from schemas.models.config_base import SHARE_CLASSES, RuleFault, broken_rules
+from schemas.models.config_base import SHARE_CLASSES, ModeName, RuleFault, broken_rules
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import MODE_RULES
 from schemas.models.config_venues import SHARE_CLASS_RULES, VENUE_RULES
@@ -45,6 +46,17 @@ def shown(path: Path) -> str:
     """Return a path as faults show it: relative to the working directory where it lies below."""
     absolute, here = path.resolve(), Path.cwd()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
+
+
+def is_yaml(path: Path) -> bool:
+    """Return whether a path is that of a YAML file that exists."""
+    return path.suffix in _SUFFIXES and path.is_file()
+
+
+def strategy_beside(path: Path) -> Path | None:
+    """Return the strategy module of a mode file outside the project: beside it, under its name; None without one."""
+    module = path.with_suffix(".py")
+    return module if module.is_file() else None
 
 
 def yaml_files(directory: Path) -> list[Path]:
@@ -151,7 +163,7 @@ class ConfigLoader:
     def _mode(self, path: Path) -> tuple[Document, Bound[ModeSettings]]:
         document = self._document(path, "modes", _FAULT_CODE, "mode")
         bound = bind(document, ModeConfig, ModeSettings, MODE_RULES)
-        self._collect(path, "modes", document, bound.faults)
+        self._collect(path, "modes", document, _with_strategy(path, document, bound.faults))
         self._alarm(document, "target_apy", _TARGET_APY_MAX)
         self._alarm(document, "max_drawdown", _MAX_DRAWDOWN_MAX)
         return document, bound
@@ -266,6 +278,18 @@ def overlay(below: Document, above: Document) -> None:
         for location in blocks:
             below.put(location, above.get(location), above.mark(location))
             below.marks |= {at: mark for at, mark in above.marks.items() if at[: len(location)] == location}
+
+
+def _with_strategy(path: Path, document: Document, faults: Sequence[ConfigFault]) -> Sequence[ConfigFault]:
+    """Return the faults of a mode file and, where its mode has no strategy module, that one first."""
+    name = document.root.get("mode")
+    is_named = isinstance(name, str) and name.isidentifier() and not any(fault.key == "mode" for fault in faults)
+    if not is_named or strategy_beside(path) is not None or find_spec(f"strategies.{name}") is not None:
+        return faults
+    known = close_match(str(name), tuple(ModeName))
+    message = f"mode {name} has no strategy: neither strategies/{name}.py nor {path.stem}.py beside the file{known}"
+    unknown = place(document, ("mode",), ErrorCode.CONFIG_MODE_INVALID, message)
+    return [unknown, *(fault for fault in faults if not fault.key.endswith(".strategy_type"))]
 
 
 def _written_venues(document: Document) -> tuple[str, ...]:

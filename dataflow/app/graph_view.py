@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Final
 
-from dataflow.engine.backtest import Backtest
+from dataflow.app.config_files import LoadedConfig
+from dataflow.app.mode_files import backtest_of
 from dataflow.engine.graph import STAGES, Graph
 from dataflow.market.market import MARKET_COLUMNS
-from schemas.models.config import RunConfig
 
 DATA_BAND: Final = "data"
 STATE_BAND: Final = "state"
@@ -62,9 +62,9 @@ class Place:
     row: int
 
 
-def graph_view(config: RunConfig) -> GraphView:
+def graph_view(loaded: LoadedConfig) -> GraphView:
     """Return the pruned graph of a run as boxes: market columns, carried state, nodes."""
-    graph = Backtest(config).graph
+    graph = backtest_of(loaded).graph
     carried = _carried(graph)
     data = [name for name in MARKET_COLUMNS if name in graph.inputs]
     state = sorted(carried & graph.inputs)
@@ -84,7 +84,8 @@ def graph_view(config: RunConfig) -> GraphView:
                 parameters=tuple(name for name in names if name not in boxed),
             )
         )
-    return GraphView(config.mode.mode.value, config.mode.description, tuple(boxes))
+    mode = loaded.config.mode
+    return GraphView(mode.mode, mode.description, tuple(boxes))
 
 
 def _carried(graph: Graph) -> set[str]:

@@ -122,7 +122,7 @@ def _shown(value: object) -> str:
 
 def _warnings(config: RunConfig, after: Stressed) -> Iterator[str]:
     for kind in after.idle:
-        yield f"shock {kind} changes nothing that {config.mode.mode.value} reads"
+        yield f"shock {kind} changes nothing that {config.mode.mode} reads"
     outage = config.scenario.shocks.venue_outage
     if outage is not None and not set(outage.venues) & set(config.venues):
-        yield f"shock {_OUTAGE} is at venues that {config.mode.mode.value} does not use: {', '.join(outage.venues)}"
+        yield f"shock {_OUTAGE} is at venues that {config.mode.mode} does not use: {', '.join(outage.venues)}"

@@ -96,7 +96,7 @@ class Backtest:
         self, config: RunConfig, options: EngineOptions | None = None, *, spec: ModeSpec | None = None
     ) -> None:
         self.config, self.options = config, options or EngineOptions()
-        self.spec = spec or MODES[config.mode.mode.value]
+        self.spec = spec or MODES[config.mode.mode]
         self.attribution_types = tuple(
             kind.value for kind in config.mode.component_config.pnl_monitor.attribution_types
         )

@@ -22,7 +22,7 @@ from schemas.models.config_base import (
     broken_rules,
     raise_broken_rules,
 )
-from schemas.models.config_facts import LST_TOKENS, MODE_FACTS
+from schemas.models.config_facts import LST_TOKENS, facts_of
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import HEALTH_FACTOR_FLOOR, MODE_RULES
 from schemas.models.config_scenario import ScenarioConfig
@@ -79,7 +79,7 @@ def _class_file(run: RunSettings) -> Iterator[RuleFault]:
     if run.mode.share_class != run.share_class.share_class:
         message = f"share_class {run.mode.share_class} differs from {run.share_class.share_class} in its file"
         yield RuleFault(("mode", "share_class"), message)
-    if run.mode.mode not in run.share_class.supported_strategies:
+    if run.mode.mode in tuple(ModeName) and run.mode.mode not in run.share_class.supported_strategies:
         message = f"{run.mode.mode} is not in supported_strategies of share class {run.share_class.share_class}"
         yield RuleFault(("mode", "mode"), message)
 
@@ -144,7 +144,7 @@ class RunConfig(RunSettings):
     @property
     def base_asset(self) -> str | None:
         """What the mode trades at exchanges, BTC or ETH; None for modes without one."""
-        return MODE_FACTS[self.mode.mode].traded_asset
+        return facts_of(self.mode).traded_asset
 
     @property
     def cex_venues(self) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ even when other keys of the file are broken, and so report all faults of a file 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Final, Generic, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 Token = Literal["USDT", "BTC", "ETH", "WETH", "weETH", "wstETH", "stETH", "EIGEN", "ETHFI", "KING"]
@@ -31,8 +31,12 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+ModeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""Name of a mode: that of its file and of its strategy module."""
+
+
 class ModeName(StrEnum):
-    """The ten modes of domain section 3."""
+    """The ten modes of domain section 3, which fixes what each of them must measure and attribute."""
 
     PURE_LENDING_USDT = "pure_lending_usdt"
     PURE_LENDING_ETH = "pure_lending_eth"

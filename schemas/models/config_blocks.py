@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.models.config_base import AttributionType, ConfigModel, ModeName, RiskType, ShareClassName
+from schemas.models.config_base import AttributionType, ConfigModel, ModeId, RiskType, ShareClassName
 from schemas.models.message import KeyText
 from schemas.operations import StrategyIntent
 from schemas.units import Fraction, NonNegativeFloat, PositiveFloat
@@ -178,7 +178,7 @@ class PositionCalculationConfig(ConfigModel):
 class StrategyManagerConfig(ConfigModel):
     """The strategy and what it may do."""
 
-    strategy_type: ModeName
+    strategy_type: ModeId
     """The mode itself."""
     actions: Annotated[tuple[StrategyIntent, ...], Field(min_length=1)]
     """What the strategy may do."""

@@ -32,6 +32,7 @@ _COSTS = AttributionType.TRANSACTION_COSTS
 _STAKING = (AttributionType.STAKING_YIELD_ORACLE, AttributionType.STAKING_YIELD_REWARDS, AttributionType.DUST_PNL)
 _LEVERAGE = (AttributionType.SUPPLY_YIELD, AttributionType.BORROW_COST)
 _HEDGE = (AttributionType.FUNDING_PNL, AttributionType.DELTA_PNL, AttributionType.BASIS_PNL)
+_DIRECTIONAL = (AttributionType.DELTA_PNL, AttributionType.FUNDING_PNL)
 _CEX_RISKS = (RiskType.CEX_MARGIN_RATIO, RiskType.DELTA_RISK)
 _DEBT_RISKS = (RiskType.LTV_RISK, RiskType.LIQUIDATION_RISK)
 
@@ -48,7 +49,7 @@ class ModeFacts:
 
 
 _LENDING = ModeFacts((), (AttributionType.SUPPLY_YIELD, _COSTS))
-_ML = ModeFacts(_CEX_RISKS, (AttributionType.DELTA_PNL, AttributionType.FUNDING_PNL, _COSTS), "BTC", is_ml=True)
+_ML = ModeFacts(_CEX_RISKS, (*_DIRECTIONAL, _COSTS), "BTC", is_ml=True)
 MODE_FACTS: Final[Mapping[ModeName, ModeFacts]] = {
     ModeName.PURE_LENDING_USDT: _LENDING,
     ModeName.PURE_LENDING_ETH: _LENDING,
@@ -67,9 +68,35 @@ MODE_FACTS: Final[Mapping[ModeName, ModeFacts]] = {
 }
 
 
+def facts_of(mode: ModeSettings) -> ModeFacts:
+    """What a mode must measure and attribute: as domain 3.1 says, or for a mode beyond it as its features say."""
+    specified = MODE_FACTS.get(mode.mode)  # type: ignore[call-overload]  # the name of an enumeration is its text
+    return specified if specified is not None else _facts_of_features(mode)
+
+
+def _facts_of_features(mode: ModeSettings) -> ModeFacts:
+    trades, predicts = mode.margin_currency is not None, DataColumn.PREDICTION in mode.data_requirements
+    parts: list[AttributionType] = []
+    if mode.staking_enabled:
+        parts += _STAKING
+    if mode.borrowing_enabled:
+        parts += _LEVERAGE
+    elif mode.lending_enabled:
+        parts.append(AttributionType.SUPPLY_YIELD)
+    if trades:
+        parts += _DIRECTIONAL if predicts else _HEDGE
+    return ModeFacts(
+        (*(_CEX_RISKS if trades else ()), *(_DEBT_RISKS if mode.borrowing_enabled else ())),
+        (*parts, _COSTS),
+        mode.strategy_config.delta_tracking_asset if trades else None,
+        is_ml=predicts,
+        is_hedged_staking=trades and mode.staking_enabled,
+    )
+
+
 def required_columns(mode: ModeSettings) -> tuple[DataColumn, ...]:
     """Return the market columns without which the mode cannot be valued or charged gas."""
-    facts = MODE_FACTS[mode.mode]
+    facts = facts_of(mode)
     columns = [] if facts.is_ml else [DataColumn.ETH_PRICE, DataColumn.GAS_PRICE_GWEI]
     if facts.traded_asset is not None:
         columns += [DataColumn.PERP_MARK, DataColumn.FUNDING_RATE, DataColumn.REFERENCE_PRICE]
@@ -90,7 +117,7 @@ def required_columns(mode: ModeSettings) -> tuple[DataColumn, ...]:
 
 def emitted_keys(mode: ModeSettings) -> tuple[str, ...]:
     """Return the position keys that the strategy of a mode can move, from its features (domain 3.2)."""
-    facts = MODE_FACTS[mode.mode]
+    facts = facts_of(mode)
     exchanges = [venue for venue in mode.hedge_allocation if VENUES.get(venue) is VenueKind.CEX]
     keys: list[str] = []
     if not facts.is_ml:

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from schemas.models.config_base import ConfigModel, DataColumn, ModeName, ShareClassName
+from schemas.models.config_base import ConfigModel, DataColumn, ModeId, ShareClassName
 from schemas.models.config_blocks import (
     ComponentConfig,
     EventLoggerConfig,
@@ -29,7 +29,7 @@ Text = Annotated[str, Field(min_length=1)]
 class ModeSettings(ConfigModel):
     """Every key of a mode file, each checked by itself; ``ModeConfig`` adds the rules between keys."""
 
-    mode: ModeName
+    mode: ModeId
     """The name of the file."""
     description: Text
     """What the mode does, one sentence."""

@@ -22,7 +22,7 @@ from schemas.models.config_base import (
     Rule,
     RuleFault,
 )
-from schemas.models.config_facts import LST_TOKENS, MODE_FACTS, emitted_keys, required_columns
+from schemas.models.config_facts import LST_TOKENS, emitted_keys, facts_of, required_columns
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_venues import MODES_BY_SHARE_CLASS
 
@@ -106,7 +106,7 @@ def _allocation(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that the allocation exists where the mode trades at exchanges, sums to one and names enabled exchanges."""
     allocation = mode.hedge_allocation
     if not allocation:
-        if mode.basis_trade_enabled or MODE_FACTS[mode.mode].traded_asset is not None:
+        if mode.basis_trade_enabled or facts_of(mode).traded_asset is not None:
             yield RuleFault(_ALLOCATION, f"{mode.mode} needs hedge_allocation", FaultKind.MISSING)
         return
     total = sum(allocation.values())
@@ -137,7 +137,7 @@ def _target_ltv(mode: ModeSettings) -> Iterator[RuleFault]:
 def _risk_types(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that the risks of the mode are measured."""
     enabled = mode.component_config.risk_monitor.enabled_risk_types
-    for risk in MODE_FACTS[mode.mode].risk_types:
+    for risk in facts_of(mode).risk_types:
         if risk not in enabled:
             yield RuleFault(_RISK_TYPES, f"{mode.mode} must measure {risk}: add it")
 
@@ -196,7 +196,7 @@ def _funding(mode: ModeSettings) -> Iterator[RuleFault]:
 
 def _ml(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that ML modes, and only they, have ml_config, a 5-minute clock and an open band."""
-    is_ml = MODE_FACTS[mode.mode].is_ml
+    is_ml = facts_of(mode).is_ml
     if is_ml and mode.ml_config is None:
         yield RuleFault(("ml_config",), f"{mode.mode} needs ml_config", FaultKind.MISSING)
     if not is_ml and mode.ml_config is not None:
@@ -210,14 +210,14 @@ def _ml(mode: ModeSettings) -> Iterator[RuleFault]:
 
 def _hedged_staking(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that hedged modes say which share they stake."""
-    if MODE_FACTS[mode.mode].is_hedged_staking and mode.stake_allocation_percentage is None:
+    if facts_of(mode).is_hedged_staking and mode.stake_allocation_percentage is None:
         key = ("stake_allocation_percentage",)
         yield RuleFault(key, f"{mode.mode} needs stake_allocation_percentage", FaultKind.MISSING)
 
 
 def _share_class(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that capital is in the share class of domain 3.1."""
-    home = next(name for name, modes in MODES_BY_SHARE_CLASS.items() if mode.mode in modes)
+    """Check that capital is in the share class that domain 3.1 gives a mode that it knows."""
+    home = next((name for name, modes in MODES_BY_SHARE_CLASS.items() if mode.mode in modes), mode.share_class)
     if mode.share_class != home:
         yield RuleFault(("share_class",), f"{mode.mode} is a mode of share class {home}, not {mode.share_class}")
 
@@ -238,14 +238,14 @@ def _reporting_currency(mode: ModeSettings) -> Iterator[RuleFault]:
 
 def _tracked_asset(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that the asset traded at exchanges is the one whose delta is tracked."""
-    asset = MODE_FACTS[mode.mode].traded_asset
+    asset = facts_of(mode).traded_asset
     if asset is not None and mode.strategy_config.delta_tracking_asset != asset:
         yield RuleFault(_TRACKED_ASSET, f"{mode.mode} trades {asset}: track its delta")
 
 
 def _attribution(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that the attribution can be complete."""
-    for part in MODE_FACTS[mode.mode].attribution_types:
+    for part in facts_of(mode).attribution_types:
         if part not in mode.component_config.pnl_monitor.attribution_types:
             yield RuleFault(_ATTRIBUTION, f"{mode.mode} earns or pays {part}: add it")
 
@@ -308,13 +308,21 @@ def _rule(check: Callable[[ModeSettings], Iterator[RuleFault]], *reads: str | tu
     return Rule(tuple(key if isinstance(key, str) else ".".join(key) for key in reads), check)
 
 
-_FEATURES: Final = (
+_FACTS: Final = (
     "mode",
-    "share_class",
+    "margin_currency",
     "lending_enabled",
     "staking_enabled",
-    "basis_trade_enabled",
     "borrowing_enabled",
+    "data_requirements",
+    "strategy_config.delta_tracking_asset",
+)
+"""What the facts of a mode follow from."""
+
+_FEATURES: Final = (
+    *_FACTS,
+    "share_class",
+    "basis_trade_enabled",
     "leverage_enabled",
     "lst_type",
     "strategy_config.unstake_route",
@@ -329,9 +337,9 @@ MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_lending, "lending_enabled", "borrowing_enabled", "lending_protocol"),
     _rule(_lst_venue, "lst_type", "staking_protocol", "venues"),
     _rule(_lending_venue, "lending_protocol", "venues"),
-    _rule(_allocation, "mode", "basis_trade_enabled", "venues", _ALLOCATION),
+    _rule(_allocation, *_FACTS, "basis_trade_enabled", "venues", _ALLOCATION),
     _rule(_target_ltv, "leverage_enabled", "max_ltv", _TARGET_LTV, (*_LIMITS, "liquidation_threshold")),
-    _rule(_risk_types, "mode", _RISK_TYPES),
+    _rule(_risk_types, *_FACTS, _RISK_TYPES),
     _rule(
         _risk_limits,
         "staking_enabled",
@@ -346,13 +354,13 @@ MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_delta_thresholds, (*_LIMITS, "delta_tolerance"), _NET_DELTA_TRADE),
     _rule(_margin_order, _MARGIN_LEVELS),
     _rule(_funding, _FUNDING_ENTER, _FUNDING_LEAVE),
-    _rule(_ml, "mode", "ml_config", "clock_step_seconds"),
-    _rule(_hedged_staking, "mode", "stake_allocation_percentage"),
+    _rule(_ml, *_FACTS, "ml_config", "clock_step_seconds"),
+    _rule(_hedged_staking, *_FACTS, "stake_allocation_percentage"),
     _rule(_share_class, "mode", "share_class"),
     _rule(_strategy_type, "mode", _STRATEGY_TYPE),
     _rule(_reporting_currency, "share_class", _REPORTING_CURRENCY),
-    _rule(_tracked_asset, "mode", _TRACKED_ASSET),
-    _rule(_attribution, "mode", _ATTRIBUTION),
+    _rule(_tracked_asset, *_FACTS, _TRACKED_ASSET),
+    _rule(_attribution, *_FACTS, _ATTRIBUTION),
     _rule(_data, *_FEATURES, "data_requirements"),
     _rule(_fill_rules, "fill_rules", "data_requirements", "venues"),
     _rule(_subscribed, *_FEATURES, "venues", _ALLOCATION, _SUBSCRIPTIONS),

@@ -98,9 +98,9 @@ def check(data_set: Checked, mode: ForMode = None, seed: Seed = SEED, as_json: A
 
 def _needs(mode: str) -> "MarketRequest":
     from dataflow.app.config_files import load_run_config
-    from dataflow.engine.backtest import Backtest
+    from dataflow.app.mode_files import backtest_of
 
-    return Backtest(load_run_config(mode).config).market_request()
+    return backtest_of(load_run_config(mode)).market_request()
 
 
 def _print_report(report: "QualityReport") -> None:

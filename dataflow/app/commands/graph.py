@@ -26,11 +26,11 @@ def graph(mode: ModeArgument, out: Out = None, set_: Overrides = None, as_json: 
     from dataflow.app.graph_page import PICTURE_SUFFIXES, TEXT_SUFFIXES, write_graph
     from dataflow.app.graph_view import graph_view
 
-    config = load_run_config(mode, overrides=tuple(set_ or ())).config
-    target = out if out is not None else Path("graphs") / f"{config.mode.mode.value}.html"
+    loaded = load_run_config(mode, overrides=tuple(set_ or ()))
+    target = out if out is not None else Path("graphs") / f"{loaded.config.mode.mode}.html"
     known = (*TEXT_SUFFIXES, *PICTURE_SUFFIXES)
     require(target.suffix in known, f"--out {target} has no known suffix; one of: {joined(known)}")
-    view = graph_view(config)
+    view = graph_view(loaded)
     files = [str(path) for path in write_graph(view, target)]
     if as_json:
         print_json({"mode": view.mode, "nodes": len(view.boxes), "edges": len(view.edges()), "files": files})

@@ -31,7 +31,7 @@ def _row(config: "RunConfig") -> tuple[str, ...]:
     mode = config.mode
     venues = [name for name, use in mode.venues.items() if use.venue_type in _TRADING_VENUES]
     return (
-        mode.mode.value,
+        mode.mode,
         mode.share_class,
         mode.holds,
         ", ".join(venues),
@@ -43,7 +43,7 @@ def _row(config: "RunConfig") -> tuple[str, ...]:
 def _as_object(config: "RunConfig") -> dict[str, object]:
     mode = config.mode
     return {
-        "mode": mode.mode.value,
+        "mode": mode.mode,
         "share_class": mode.share_class,
         "holds": mode.holds,
         "venues": list(config.venues),

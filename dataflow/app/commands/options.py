@@ -13,7 +13,9 @@ LogsDir = Annotated[Path, typer.Option("--logs", metavar="DIR", help="Directory 
 DataSet = Annotated[
     str, typer.Option("--data", metavar="DIR|synthetic", help="Data set: a directory, or the synthetic one.")
 ]
-ModeArgument = Annotated[str, typer.Argument(metavar="MODE", help="Mode; `basis modes` lists them.")]
+ModeArgument = Annotated[
+    str, typer.Argument(metavar="MODE", help="Mode; `basis modes` lists them. Or the path of a mode file.")
+]
 RunArgument = Annotated[
     str,
     typer.Argument(metavar="RUN", help="Run id or its unique start, correlation id, or the path of a run's directory."),

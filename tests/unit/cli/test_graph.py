@@ -19,7 +19,7 @@ from tests.unit.cli.conftest import Basis
 
 @pytest.fixture(scope="module", params=["btc_basis", "pure_lending_eth"])
 def view(request: pytest.FixtureRequest) -> GraphView:
-    return graph_view(load_run_config(request.param).config)
+    return graph_view(load_run_config(request.param))
 
 
 def test_every_node_of_the_engine_is_a_box_in_its_stage(view: GraphView) -> None:
