@@ -40,6 +40,9 @@ class _Registered(Mapping[str, ModeSpec]):
             raise KeyError(name)
         return spec_of_module(import_module(full_name))
 
+    def __contains__(self, name: object) -> bool:
+        return any(name == each for each in self)
+
     def __iter__(self) -> Iterator[str]:
         """The modes of domain 3.1 in its order, then others by name."""
         modules = [import_module(f"{strategies.__name__}.{found.name}") for found in iter_modules(strategies.__path__)]

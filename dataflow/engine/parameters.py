@@ -238,6 +238,7 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         "margin_loan_limit": strategy.margin_loan_limit,
         "delta_tolerance": limits.delta_tolerance,
         "health_factor_min": limits.health_factor_min,
+        "max_stake_spread_move": limits.max_stake_spread_move,
         "target_ltv": strategy.target_ltv,
         "stake_share": config.mode.stake_allocation_percentage,
         "ltv_drift_tolerance": strategy.ltv_drift_tolerance,

@@ -157,6 +157,7 @@ def _risk_limits(mode: ModeSettings) -> Iterator[RuleFault]:
         needed.append((_LTV_DRIFT, strategy.ltv_drift_tolerance))
     if RiskType.LIQUIDATION_RISK in enabled and mode.borrowing_enabled:
         needed.append(((*_LIMITS, "liquidation_threshold"), limits.liquidation_threshold))
+    if (RiskType.LIQUIDATION_RISK in enabled and mode.borrowing_enabled) or facts_of(mode).traded_asset is None:
         needed.append(((*_LIMITS, "health_factor_min"), limits.health_factor_min))
     if mode.staking_enabled:
         needed.append(((*_LIMITS, "max_stake_spread_move"), limits.max_stake_spread_move))
@@ -342,8 +343,7 @@ MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_risk_types, *_FACTS, _RISK_TYPES),
     _rule(
         _risk_limits,
-        "staking_enabled",
-        "borrowing_enabled",
+        *_FACTS,
         _RISK_TYPES,
         _LIMITS,
         _MARGIN_LEVELS,

@@ -21,7 +21,13 @@ from tests.docs.runs import ExampleRun
 PAGES: Final = pages()
 GENERATED: Final = DOCS / "reference"
 WRITTEN: Final = [page for page in PAGES if GENERATED not in page.parents]
-EXAMPLES: Final = [fence for page in WRITTEN if page.name != "accountant.md" for fence in fences(page, "python")]
+EXAMPLES: Final = [
+    fence
+    for page in WRITTEN
+    if page.name != "accountant.md"
+    for fence in fences(page, "python")
+    if "file" not in fence.checks
+]
 
 _CODE = re.compile(r"\b(?:POS|EXP|RISK|PNL|STRAT|EXEC|VEN|ENGINE|CONFIG|DATA|UTIL|LOG)-\d{3}\b")
 _PATH = re.compile(r"(?:schemas|dataflow|strategies|dagster_project|tests|configs|docs)(?:/[\w.-]+)+/?")

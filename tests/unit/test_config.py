@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dataflow.app.config_binding import bind
+from dataflow.app.config_files import load_run_config
 from dataflow.app.yaml_lines import Document
 from schemas.models.config import (
     ModeConfig,
@@ -27,7 +28,7 @@ from schemas.models.config import (
     VenueConfig,
 )
 from schemas.models.config_base import DEFAULT_CAPITAL
-from schemas.models.config_facts import MODE_FACTS, emitted_keys, required_columns
+from schemas.models.config_facts import MODE_FACTS, emitted_keys, facts_of, required_columns
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import MODE_RULES
 from schemas.models.config_venues import MODES_BY_SHARE_CLASS
@@ -98,6 +99,8 @@ def raw_mode(name: ModeName) -> Raw:
         }
         limits["delta_tolerance"] = 0.005
         raw["component_config"]["strategy_manager"]["position_calculation"] = {"hedge_allocation": dict(ALLOCATION)}
+    else:
+        limits["health_factor_min"] = 1.1
     if facts.is_hedged_staking:
         raw["stake_allocation_percentage"] = 0.5
     if facts.is_ml:
@@ -134,6 +137,13 @@ def drop(raw: Raw, key: str) -> None:
     for parent in parents:
         raw = raw[parent]
     del raw[last]
+
+
+@pytest.mark.parametrize("name", ModeName)
+def test_features_say_of_a_mode_what_the_specification_says(name: ModeName) -> None:
+    """So that a mode that the specification does not know is held to the same."""
+    shipped = load_run_config(name).config.mode
+    assert facts_of(shipped.model_copy(update={"mode": "another_name"})) == facts_of(shipped) == MODE_FACTS[name]
 
 
 @pytest.mark.parametrize("name", ModeName)

@@ -1,0 +1,112 @@
+"""The tutorial works: its files and commands, in an empty directory, give an eleventh mode and the page's numbers."""
+
+import doctest
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as arrow_parquet
+import pytest
+from typer.testing import CliRunner
+
+from dataflow.app.backtest import SYNTHETIC, resolve_data_set
+from dataflow.app.cli import app
+from tests.docs.markdown import DOCS, fences, tables
+
+PAGE = DOCS / "adding_a_mode.md"
+MODULE, FILE = "wsteth_staking.py", "wsteth_staking.yaml"
+SCENARIO_OF_NONE = "none"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the files of the page and nothing else."""
+    root = tmp_path_factory.mktemp("tutorial")
+    for fence in fences(PAGE):
+        if "file" in fence.checks:
+            (root / fence.checks["file"]).write_text(f"{fence.text}\n", encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def answers(directory: Path) -> Mapping[str, dict[str, Any]]:
+    """What every command of the page that gives JSON gave, by scenario; all of them succeed."""
+    found: dict[str, dict[str, Any]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        for line in "\n".join(fence.text for fence in fences(PAGE, "bash")).splitlines():
+            done = CliRunner().invoke(app, shlex.split(line)[1:])
+            assert done.exit_code == 0, f"{line}\n{done.output}"
+            if "--json" in line:
+                summary = json.loads(done.stdout)
+                found[summary["scenarios"][0] if summary["scenarios"] else SCENARIO_OF_NONE] = summary
+    return found
+
+
+def test_the_tutorial_needs_one_module_and_one_yaml_file(directory: Path) -> None:
+    assert {path.name for path in directory.iterdir() if path.suffix in (".py", ".yaml")} == {MODULE, FILE}
+
+
+def test_the_commands_give_the_table_of_the_page(answers: Mapping[str, dict[str, Any]]) -> None:
+    table = next(table for table in tables(PAGE) if table[0][0] == "Scenario")
+    shown = {row[0].strip("`"): (row[1], row[2]) for row in table[1:]}
+    given = {}
+    for scenario, summary in answers.items():
+        decided = [f"{number} {kind}" for kind, number in summary["decisions"].items() if kind != "hold"]
+        given[scenario] = (", ".join(decided), f"{summary['final_equity']:.4f}")
+        assert summary["mode"] == "wsteth_staking"
+        assert abs(summary["unexplained_pnl"]) <= 1e-9 * summary["initial_capital"]
+    assert given == shown
+
+
+def test_frictionless_it_earns_the_growth_of_the_oracle_ratio(answers: Mapping[str, dict[str, Any]]) -> None:
+    summary = answers["frictionless"]
+    series = resolve_data_set(SYNTHETIC, seed=7) / "lst_wsteth_oracle_1d.parquet"
+    table = arrow_parquet.read_table(series)
+    ratio = {
+        str(at)[:10]: value
+        for at, value in zip(*(table[name].to_pylist() for name in table.column_names[:2]), strict=True)
+    }
+    growth = ratio[summary["end"][:10]] / ratio[summary["start"][:10]]
+    assert summary["final_equity"] == pytest.approx(100.0 * growth, rel=1e-12)
+
+
+def test_the_example_of_its_node_is_right(directory: Path) -> None:
+    spec = spec_from_file_location("tutorial_module", directory / MODULE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+    results = doctest.testmod(module)
+    assert (results.failed, results.attempted > 0) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(lambda text: f"{text}\n1 / 0\n", "ZeroDivisionError", id="does-not-import"),
+        pytest.param(lambda text: text.replace("MODE = ", "OTHER = "), "has no MODE", id="no-mode"),
+        pytest.param(
+            lambda text: text.replace('mode="wsteth', 'mode="steth'), "of mode steth_staking", id="other-name"
+        ),
+        pytest.param(None, "has no strategy", id="no-module"),
+    ],
+)
+def test_a_module_that_is_none_is_refused_with_its_name(
+    change: Any, says: str, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(FILE).write_text((directory / FILE).read_text(encoding="utf-8"), encoding="utf-8")
+    if change is not None:
+        Path(MODULE).write_text(change((directory / MODULE).read_text(encoding="utf-8")), encoding="utf-8")
+    done = CliRunner().invoke(app, ["backtest", FILE, "--json"])
+    error = json.loads(done.stdout)["error"]
+    assert (done.exit_code, error["code"]) == (2, "CONFIG-001")
+    assert says in error["message"]
+    assert "wsteth_staking" in error["message"]
