@@ -44,7 +44,7 @@ check: lint types imports schemas test ## everything that CI runs
 ui: setup ## open Dagster on http://localhost:3000
 	$(BIN)/python -m dagster_project.ui
 
-browser: setup ## drive the Dagster UI in headless Chromium (needs Debian's chromium and chromium-driver)
+browser: setup ## look at the Dagster UI and the reports in headless Chromium (needs Debian's chromium and chromium-driver)
 	$(BIN)/python -m pytest -m browser tests/browser
 
 bench: setup ## print the benchmark ratios

@@ -21,8 +21,6 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -30,27 +28,14 @@ from dagster_project.checks import check_specs
 from dagster_project.definitions import job_name
 from dagster_project.partitions import Months
 from dataflow.engine.graph import STAGES
+from tests.browser.conftest import PICTURES
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "docs" / "images"
 MODE, MONTH = "btc_basis", "2024-01"
 LOCATION = "dagster_project.definitions"
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 START_SECONDS, RUN_SECONDS, PAGE_SECONDS = 180.0, 180.0, 60.0
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1600,1000",
-)
-
 LAUNCH = """mutation($parameters: ExecutionParams!) { launchRun(executionParams: $parameters) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
@@ -144,20 +129,6 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         yield Ui(address, *run_month(address, home))
     finally:
         stop(process)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium with an empty profile."""
-    if not (CHROMIUM.exists() and DRIVER.exists()):
-        pytest.skip("no Chromium; apt-get install chromium chromium-driver")
-    options = Options()
-    options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    chrome = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    yield chrome
-    chrome.quit()
 
 
 def shows(browser: webdriver.Chrome, texts: list[str]) -> list[str]:

@@ -28,6 +28,9 @@ from schemas.units import Column, Instants
 ROWS_MAX: Final = 2_000
 """Rows that a panel draws at most: about two a pixel."""
 
+STEP_ROWS: Final = 200
+"""Rows at which a step line is drawn beside those where it changes, so that one can read it off anywhere."""
+
 MARKS_PER_LANE_MAX: Final = 300
 """Ticks of a lane at most; more would be one solid bar."""
 
@@ -39,12 +42,12 @@ _HEADING: Final = 26
 _GAP: Final = 16
 _LANE: Final = 20
 _BAR: Final = 30
-_TEXT_ROOM: Final = 0.28
+_TEXT_ROOM: Final = 0.42
 """Share of the bars' axis kept for what is written beside them."""
-_LINE_WIDTH: Final = 900
+_LINE_WIDTH: Final = 920
 """Pixels that title and legend may fill beside each other; a legend that is wider gets lines of its own."""
 
-_CHARACTER, _SYMBOL = 6.5, 50
+_CHARACTER, _SYMBOL = 5.9, 42
 """Pixels of a character and of the symbol of a legend."""
 
 _SOFT, _FAINT = 0.72, 0.14
@@ -227,7 +230,7 @@ def _thinned(panel: Panel) -> tuple[Instants, list[Series]]:
     columns = [series.values for series in panel.series]
     rows: Rows = np.arange(len(panel.instants))
     if all(series.shape is Shape.STEP for series in panel.series):
-        rows = changed_rows(columns)
+        rows = np.union1d(changed_rows(columns), np.linspace(0, len(rows) - 1, STEP_ROWS).astype(np.int64))
     if len(rows) > ROWS_MAX:
         rows = rows[kept_rows([values[rows] for values in columns], ROWS_MAX)]
     drawn = [Series(each.name, each.values[rows], each.colour, each.shape) for each in panel.series]
@@ -254,15 +257,15 @@ def _traces(series: Series, instants: Instants, panel: Panel, frame: _Frame) -> 
 
 
 def _areas(series: Series, style: dict[str, object], panel: Panel) -> Iterator[go.Scatter]:
-    template = f"%{{customdata:{panel.value_format}}}"
+    """What lies above zero and what lies below, each on its own stack; one of them tells the value to who points."""
     sides = {"gain": np.maximum(series.values, 0.0), "cost": np.minimum(series.values, 0.0)}
     drawn = {side: values for side, values in sides.items() if np.any(values)}
+    told = {"customdata": series.values, "hovertemplate": f"%{{customdata:{panel.value_format}}}", "showlegend": True}
+    untold = {"hoverinfo": "skip", "hovertemplate": None, "showlegend": False}
     for number, (side, values) in enumerate(drawn.items()):
         yield go.Scatter(
-            {**style, "hovertemplate": template, "showlegend": number == 0},
+            {**style, **(untold if number else told)},
             y=values,
-            customdata=series.values if number == 0 else None,
-            hoverinfo="skip" if number else None,
             stackgroup=f"{side}{style['yaxis']}",
             line={"width": 0, "color": series.colour},
             fillcolor=_softened(series.colour),

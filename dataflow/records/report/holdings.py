@@ -37,9 +37,9 @@ _POSITIONS: Final = {
     "spot_units": "Coins at the exchanges, {base}",
     "quote_units": "USDT at the exchanges",
     "wallet_units": "Wallet, {label}",
-    "lst_units": "Staking tokens outside the pool",
-    "a_token_units": "Supplied to the pool, scaled units",
-    "debt_units": "Owed to the pool, scaled units",
+    "lst_units": "Staking tokens outside the pool, {label}",
+    "a_token_units": "Supplied to the pool, scaled {label}",
+    "debt_units": "Owed to the pool, scaled {label}",
 }
 """Position column to the title of its panel; one panel a label where the title names it: their units differ."""
 
@@ -93,4 +93,4 @@ def _position_panels(run: RunFiles, title: str, columns: Mapping[str, Column]) -
     for group in groups:
         named = title.format(base=base, label=next(iter(group), ""))
         shown = coloured(group, Shape.STEP)
-        yield from moving(Panel(named, run.instants, shown, value_format=",.6~f", height=120, from_zero=True))
+        yield from moving(Panel(named, run.instants, shown, value_format=",.6~f", height=100, from_zero=True))

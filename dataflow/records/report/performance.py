@@ -41,7 +41,7 @@ def equity_chart(run: RunFiles, decisions: Strip) -> TimeChart:
     fallen = drawdowns(equity)
     limit = run.summary.target_max_drawdown
     is_near = limit is not None and run.summary.max_drawdown >= _DRAWDOWN_SHOWN * limit
-    levels = (Level(-limit, "limit"),) if limit is not None and is_near else ()
+    levels = (Level(-limit, f"limit {limit:.1%}"),) if limit is not None and is_near else ()
     panels = [
         Panel(
             f"Equity, {unit}",
@@ -77,9 +77,7 @@ def attribution_chart(run: RunFiles) -> TimeChart:
         for name, values in _parts(run).items()
     )
     total = Series("total P&L", run.column("total_pnl_share_class"), INK)
-    panel = Panel(
-        f"P&L since the start by part, {run.summary.share_class}", run.instants, (*stacked, total), height=340
-    )
+    panel = Panel(f"{run.summary.share_class} since the start", run.instants, (*stacked, total), height=340)
     return TimeChart("attribution", "P&L by part over time", "", (panel,))
 
 
