@@ -23,6 +23,11 @@ class DecisionRule:
     is_risk_exit: bool = False
 
     @property
+    def sets_reference(self) -> bool:
+        """Whether equity is compared with that after the rule from then on: not after a sale of dust (ruling 14)."""
+        return self.intent is not StrategyIntent.SELL_DUST
+
+    @property
     def is_entry(self) -> bool:
         """Whether the rule opens a book from flat."""
         return self.intent is StrategyIntent.ENTRY_FULL

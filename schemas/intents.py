@@ -94,6 +94,11 @@ def swap(lst: str, protocol: str, amount: float, intent: StrategyIntent) -> Orde
     return OrderIntent(OperationType.SWAP, "uniswap", amount, protocol, "wallet", lst, "WETH", intent)
 
 
+def sell_dust(token: str, amount: float, intent: StrategyIntent) -> OrderIntent:
+    """Sell ``amount`` units of a reward token in the wallet for WETH on the DEX."""
+    return OrderIntent(OperationType.SWAP, "uniswap", amount, "wallet", "wallet", token, "WETH", intent)
+
+
 def borrow(token: str, amount: float, intent: StrategyIntent) -> OrderIntent:
     """Borrow ``amount`` underlying from Aave to the wallet."""
     return OrderIntent(OperationType.BORROW, "aave_v3", amount, "aave_v3", "wallet", f"debt{token}", token, intent)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.errors import MissingPriceError
+from schemas.instruments import DUST_TOKENS
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class MarketSnapshot:
         0.002
         """
         return usdt if self.margin_token == "USDT" else usdt / price
+
+    def dex_market(self, token: str) -> tuple[float, str]:
+        """ETH per token at which the DEX takes a staking or reward token, and the pair under which it slips.
+
+        Raises MissingPriceError (DATA-005) where it has no price.
+        """
+        if token in DUST_TOKENS:
+            return self.value_of("dust_price_eth", token), f"{token}ETH"
+        return self.value_of("lst_market_ratio", token), f"ETH{token}"
 
     def value_of(self, series: str, label: str) -> float:
         """One value of a series; MissingPriceError (DATA-005) where the snapshot has none."""

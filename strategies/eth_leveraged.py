@@ -1,11 +1,11 @@
 """eth_leveraged: stake ETH with flash-loan leverage, collateral and debt both in ETH."""
 
-from strategies import leverage
+from strategies import dust, leverage
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(
     mode="eth_leveraged",
-    modules=(leverage,),
+    modules=(leverage, dust),
     rules=leverage.RULES,
     quantity_parts=("wallet_quantity", "staked_quantity", "supplied_quantity", "debt_quantity"),
     value_parts=("wallet_value_usd", "staked_value_usd", "supplied_value_usd", "debt_value_usd"),

@@ -1,11 +1,11 @@
 """eth_staking_only: stake ETH and hold the staking token."""
 
-from strategies import staking
+from strategies import dust, staking
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(
     mode="eth_staking_only",
-    modules=(staking,),
+    modules=(staking, dust),
     rules=staking.RULES,
     quantity_parts=("wallet_quantity", "staked_quantity"),
     value_parts=("wallet_value_usd", "staked_value_usd"),

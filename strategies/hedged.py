@@ -11,6 +11,7 @@ from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen, sum_columns
+from strategies.dust import DustBook
 from strategies.hedged_orders import HedgedBook, MarginVenue
 from strategies.leverage_orders import LeverageBook
 
@@ -24,7 +25,8 @@ RESTORE_MARGIN = DecisionRule(3, "margin_ratio_below_warning", DecisionType.REBA
 ADJUST_DELTA = DecisionRule(4, "net_delta_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
 ENTRY = DecisionRule(5, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 INVEST_EXCESS = DecisionRule(6, "margin_ratio_above_excess", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
-RULES = (EXIT_MARGIN, EXIT_HEALTH, RESTORE_MARGIN, ADJUST_DELTA, ENTRY, INVEST_EXCESS)
+SELL_DUST = DecisionRule(8, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
+RULES = (EXIT_MARGIN, EXIT_HEALTH, RESTORE_MARGIN, ADJUST_DELTA, SELL_DUST, ENTRY, INVEST_EXCESS)
 
 
 _DUST_ETH = 1e-3
@@ -120,6 +122,7 @@ def decision(
     was_liquidated: Column,
     health_is_low: Column,
     net_delta_fraction: Column,
+    dust_is_due: Column,
     deployable_usdt: Column,
     cooldown_over: Column,
     is_first_row: Column,
@@ -136,7 +139,7 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 16 to 18 and 33.
 
     >>> zero, one = np.zeros(1), np.ones(1)
-    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, one, zero)
+    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, zero, one, zero)
     >>> decision(*args, 0.2, 0.4, 2.0, 0.02, 10.0, False).tolist()
     [3.0]
     """
@@ -149,6 +152,7 @@ def decision(
         (~flat & (health_is_low > 0.0), EXIT_HEALTH),
         (~flat & (worst_margin_ratio < margin_warning), RESTORE_MARGIN),
         (~flat & (net_delta_fraction > net_delta_trade), ADJUST_DELTA),
+        (dust_is_due > 0.0, SELL_DUST),
         (flat & (deployable_usdt > min_trade_usd) & (cooldown_over > 0.0), ENTRY),
         (~flat & has_short & (worst_margin_ratio > margin_excess), INVEST_EXCESS),
     )
@@ -243,6 +247,7 @@ def hedged_book(
 def orders(
     decision_rule: DecisionRule,
     hedged_book: HedgedBook,
+    dust_book: DustBook,
     deployable_usdt: Column,
     net_delta_units: Column,
     equity_usd: Column,
@@ -260,6 +265,8 @@ def orders(
         return hedged_book.leave(intent)
     if decision_rule is ADJUST_DELTA:
         return hedged_book.hedge_again(float(net_delta_units[0]), intent)
+    if decision_rule is SELL_DUST:
+        return dust_book.sale(intent) + hedged_book.cash_in(dust_book.proceeds_eth(), intent)
     if decision_rule is ENTRY:
         return hedged_book.enter(max(float(deployable_usdt[0]), 0.0), intent)
     return hedged_book.invest_excess(invested_usd, intent)

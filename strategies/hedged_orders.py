@@ -139,6 +139,17 @@ class HedgedBook:
         ]
         return moves + self._buy_and_stake(cash, intent)
 
+    def cash_in(self, received: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Turn WETH that came into the wallet into margin: to the desk, and sold there; none where gas takes it all."""
+        moved = received - self._gas_eth("transfer")
+        if moved <= 0.0:
+            return []
+        desk = self.desk.venue
+        return [
+            transfer("wallet", desk, "WETH", moved, intent),
+            spot_trade(desk, "ETH", OrderSide.SELL, moved, intent),
+        ]
+
     # -- pieces
 
     def _buy_and_stake(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:

@@ -12,6 +12,7 @@ from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen, sum_columns
+from strategies.dust import DustBook
 from strategies.leverage_orders import LeverageBook
 
 EXIT_LTV = DecisionRule(
@@ -26,7 +27,8 @@ INCREASE_LTV = DecisionRule(5, "ltv_below_target", DecisionType.REBALANCE, Strat
 ADD_IDLE = DecisionRule(
     6, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
-RULES = (EXIT_LTV, REDUCE_HEALTH, REDUCE_LTV, ENTRY, INCREASE_LTV, ADD_IDLE)
+SELL_DUST = DecisionRule(8, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
+RULES = (EXIT_LTV, REDUCE_HEALTH, REDUCE_LTV, SELL_DUST, ENTRY, INCREASE_LTV, ADD_IDLE)
 
 
 @tag(stage="decision", unit="eth")
@@ -63,6 +65,7 @@ def decision(
     deployable_usd: Column,
     has_supplied: Column,
     idle_is_due: Column,
+    dust_is_due: Column,
     health_factor: Column,
     ltv: Column,
     ltv_gap: Column,
@@ -80,7 +83,8 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 14, 15 (the cooldown after a risk exit), 19 and 33.
 
     >>> one, zero = np.ones(1), np.zeros(1)
-    >>> decision(zero, one, zero, 1.05 * one, 0.9 * one, 0.25 * one, one, zero, 1.1, 0.95, 0.02, 10.0, False).tolist()
+    >>> at_risk = (1.05 * one, 0.9 * one, 0.25 * one, one, zero)
+    >>> decision(zero, one, zero, zero, *at_risk, 1.1, 0.95, 0.02, 10.0, False).tolist()
     [2.0]
     """
     is_flat = has_supplied == 0.0
@@ -91,6 +95,7 @@ def decision(
         (~is_flat & (ltv > ltv_max), EXIT_LTV),
         (~is_flat & (health_factor < health_factor_min), REDUCE_HEALTH),
         (ltv_gap > ltv_drift_tolerance, REDUCE_LTV),
+        (dust_is_due > 0.0, SELL_DUST),
         (is_flat & can_deploy & may_lever, ENTRY),
         ((ltv_gap < -ltv_drift_tolerance) & may_lever, INCREASE_LTV),
         (~is_flat & can_deploy & may_lever & (idle_is_due > 0.0), ADD_IDLE),
@@ -129,10 +134,16 @@ def leverage_book(
 
 @tag(stage="orders", unit="intent")
 def orders(
-    decision_rule: DecisionRule, leverage_book: LeverageBook, deployable_usd: Column, eth_price: Column
+    decision_rule: DecisionRule,
+    leverage_book: LeverageBook,
+    dust_book: DustBook,
+    deployable_usd: Column,
+    eth_price: Column,
 ) -> list[OrderIntent]:
-    """What the rule asks for, as one atomic group. Columns are those of the decision's row, shape (1,)."""
+    """What the rule asks for, a change of leverage as one atomic group. Columns are those of the row alone, (1,)."""
     intent = decision_rule.intent
+    if decision_rule is SELL_DUST:
+        return dust_book.sale(intent)
     if decision_rule is EXIT_LTV:
         return leverage_book.leave(intent)
     if decision_rule in (REDUCE_HEALTH, REDUCE_LTV):

@@ -8,12 +8,14 @@ from schemas.instruments import LST_VENUES
 from schemas.intents import OrderIntent, stake
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen, sum_columns
+from strategies.dust import DustBook
 
 ENTRY = DecisionRule(1, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 ADD_IDLE = DecisionRule(
     2, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
-RULES = (ENTRY, ADD_IDLE)
+SELL_DUST = DecisionRule(4, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
+RULES = (ENTRY, ADD_IDLE, SELL_DUST)
 
 
 @tag(stage="decision", unit="flag")
@@ -33,6 +35,7 @@ def decision(
     deployable_usd: Column,
     has_staked: Column,
     idle_is_due: Column,
+    dust_is_due: Column,
     is_first_row: Column,
     min_trade_usd: float,
     entry_only: bool,
@@ -43,7 +46,7 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 14 and 33.
 
     >>> one = np.ones(1)
-    >>> decision(500.0 * one, 0.0 * one, 0.0 * one, one, 10.0, False).tolist()
+    >>> decision(500.0 * one, 0.0 * one, 0.0 * one, 0.0 * one, one, 10.0, False).tolist()
     [1.0]
     """
     is_flat = has_staked == 0.0
@@ -51,17 +54,28 @@ def decision(
         return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     can_deploy = deployable_usd > min_trade_usd
     chosen = np.where(can_deploy & ~is_flat & (idle_is_due > 0.0), float(ADD_IDLE.code), HOLD)
-    return frozen(np.where(can_deploy & is_flat, float(ENTRY.code), chosen))
+    chosen = np.where(can_deploy & is_flat, float(ENTRY.code), chosen)
+    return frozen(np.where(dust_is_due > 0.0, float(SELL_DUST.code), chosen))
 
 
 @tag(stage="orders", unit="intent")
 def orders(
-    decision_rule: DecisionRule, deployable_usd: Column, eth_price: Column, lst_tokens: tuple[str, ...]
+    decision_rule: DecisionRule,
+    dust_book: DustBook,
+    deployable_usd: Column,
+    eth_price: Column,
+    lst_tokens: tuple[str, ...],
 ) -> list[OrderIntent]:
-    """What the rule asks for: one stake of what is deployable. Columns are those of the decision's row, shape (1,).
+    """What the rule asks for: one stake of what is deployable, or the sale of the dust.
 
-    >>> [(i.venue, i.amount) for i in orders(ENTRY, np.array([88.0]), np.array([4.0]), ("weETH",))]
+    Columns are those of the decision's row, shape (1,).
+
+    >>> from dataflow.maths.costs import CostModel
+    >>> dust = DustBook((), (), (), 4.0, 0.0, CostModel.free())
+    >>> [(i.venue, i.amount) for i in orders(ENTRY, dust, np.array([88.0]), np.array([4.0]), ("weETH",))]
     [('etherfi', 22.0)]
     """
+    if decision_rule is SELL_DUST:
+        return dust_book.sale(decision_rule.intent)
     lst = lst_tokens[0]
     return [stake(lst, LST_VENUES[lst], float(deployable_usd[0] / eth_price[0]), decision_rule.intent)]

@@ -1,11 +1,11 @@
 """usdt_market_neutral: stake ETH with flash-loan leverage, short the net ETH on three exchanges."""
 
-from strategies import hedged
+from strategies import dust, hedged
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(
     mode="usdt_market_neutral",
-    modules=(hedged,),
+    modules=(hedged, dust),
     rules=hedged.RULES,
     quantity_parts=("wallet_quantity", "exchange_quantity", "staked_quantity", "supplied_quantity", "debt_quantity"),
     value_parts=("wallet_value_usd", "exchange_value_usd", "staked_value_usd", "supplied_value_usd", "debt_value_usd"),

@@ -1,11 +1,11 @@
 """usdt_market_neutral_no_leverage: stake ETH, short it on three exchanges, no leverage."""
 
-from strategies import hedged
+from strategies import dust, hedged
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(
     mode="usdt_market_neutral_no_leverage",
-    modules=(hedged,),
+    modules=(hedged, dust),
     rules=hedged.RULES,
     quantity_parts=("wallet_quantity", "exchange_quantity", "staked_quantity"),
     value_parts=("wallet_value_usd", "exchange_value_usd", "staked_value_usd"),

@@ -30,6 +30,7 @@ from dataflow.engine.windows import WindowPolicy
 from schemas.decisions import DecisionRule
 from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
 from schemas.holdings import Holdings
+from schemas.instruments import DUST_TOKENS
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, DeltaType
 from schemas.port import OrderPort
@@ -469,7 +470,10 @@ class Engine:
         after = self._valued_again(row, state, is_decided=True)
         state = self._carried(state, after, 0)
         if outcome.confirmed:
-            resets = {**self._on_execution, **(self._on_entry if rule.is_entry else {})}
+            resets = {
+                **(self._on_execution if rule.sets_reference else {}),
+                **(self._on_entry if rule.is_entry else {}),
+            }
             state = state.with_values({target: float(after[name][0]) for name, target in resets.items()})
         return state, after
 
@@ -564,6 +568,8 @@ def order_value_usd(order: OrderIntent, snapshot: MarketSnapshot) -> float:
         series = "perp_mark" if order.target_token.endswith("-PERP") else "spot_price"
         return order.amount * snapshot.value_of(series, order.venue)
     token = order.target_token if order.source_token.startswith("a") else order.source_token
+    if token in DUST_TOKENS:
+        return order.amount * snapshot.value_of("dust_price_eth", token) * snapshot.eth_price
     return order.amount * (1.0 if token == "USDT" else snapshot.eth_price)
 
 

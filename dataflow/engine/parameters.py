@@ -228,6 +228,8 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
     strategy = config.mode.strategy_config
     limits = config.mode.component_config.risk_monitor.risk_limits
     values: dict[str, object] = {
+        "dust_delta": config.mode.dust_delta,
+        "dust_gas_multiple": strategy.dust_gas_multiple,
         "position_deviation_threshold": strategy.position_deviation_threshold,
         "min_trade_usd": strategy.min_trade_usd,
         "funding_enter": strategy.funding_enter,

@@ -18,7 +18,7 @@ from dataflow.maths.perps import average_entry, realised_pnl
 from schemas.decisions import DecisionRule
 from schemas.errors import ExpectedDeltaError, HandshakeInvalidError, JsonScalar, PositionMismatchError
 from schemas.holdings import Holdings
-from schemas.instruments import PositionKey, PositionType, cex_key, lst_key, wallet_key
+from schemas.instruments import DUST_TOKENS, PositionKey, PositionType, cex_key, lst_key, wallet_key
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
@@ -126,10 +126,9 @@ def _staking_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostMod
 
 
 def _swap_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
-    ratio = snapshot.value_of("lst_market_ratio", intent.source_token)
-    pair = f"ETH{intent.source_token}"
+    ratio, pair = snapshot.dex_market(intent.source_token)
     slippage = costs.slippage("swap", intent.venue, pair, intent.amount * ratio * snapshot.eth_price)
-    return Quote(ratio * (1.0 - slippage), None, None, {"lst_market_ratio": ratio})
+    return Quote(ratio * (1.0 - slippage), None, None, {"market_ratio": ratio})
 
 
 def _plain_quote(intent: OrderIntent, snapshot: MarketSnapshot, costs: CostModel) -> Quote:
@@ -395,13 +394,16 @@ def triggered_move_usd(
 
 
 def _swap_gap_usd(order: Order, handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
-    """What a swap of a staking token gives up against the oracle ratio: the market's gap and slippage.
+    """What a swap gives up: slippage, and for a staking token the market's gap to the oracle ratio.
 
     Source: [domain] ruling 23.
     """
-    given = -handshake.actual_deltas[lst_key(order.source_token)]
-    received = handshake.actual_deltas[wallet_key(order.target_token)]
-    return (given * snapshot.value_of("lst_oracle_ratio", order.source_token) - received) * snapshot.eth_price
+    token, received = order.source_token, handshake.actual_deltas[wallet_key(order.target_token)]
+    if token in DUST_TOKENS:
+        worth = -handshake.actual_deltas[wallet_key(token)] * snapshot.value_of("dust_price_eth", token)
+    else:
+        worth = -handshake.actual_deltas[lst_key(token)] * snapshot.value_of("lst_oracle_ratio", token)
+    return (worth - received) * snapshot.eth_price
 
 
 def _fee_price(order: Order, currency: str, snapshot: MarketSnapshot) -> float:

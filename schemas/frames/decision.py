@@ -22,6 +22,8 @@ class DecisionFrame(StageFrame):
     """Idle wallet balance after gas and reserve."""
     deployable_idle_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
     """The part of it that a rebalance moves."""
+    dust_is_due: Series[float] | None = flag()
+    """1 where reward tokens are worth their sale."""
     idle_is_due: Series[float] | None = flag()
     """1 where idle balance or equity change passes the threshold."""
     has_position: Series[float] | None = flag()

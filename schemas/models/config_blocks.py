@@ -66,6 +66,8 @@ class StrategyConfig(ConfigModel):
     """Debt over collateral that a leveraged mode holds."""
     ltv_drift_tolerance: Fraction | None = None
     """Risk limit: absolute distance from target_ltv that acts (ruling 19: 0.02)."""
+    dust_gas_multiple: NonNegativeFloat = 1.0
+    """Reward tokens are sold only when worth more than so many times the gas of their sale (domain 4.9)."""
     unstake_route: Literal["swap", "queue"] = "swap"
     """How staked ETH comes back where no risk presses: sold at the market ratio, or at the oracle ratio through the
     protocol's withdrawal queue after its delay (ruling 10)."""

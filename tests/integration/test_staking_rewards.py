@@ -9,67 +9,41 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.market.market import DUST_PRICE, Market, RewardPayout
+from dataflow.market.market import DUST_PRICE
 from dataflow.market.random_markets import random_market
 from dataflow.records.replay import replay
 from schemas.errors import MissingPriceError
-from schemas.units import SECONDS_PER_DAY
-from tests.support.runs import HEALTH, MemoryRun, assert_same_business, prepared, run_in_memory, run_in_partitions
-
-REWARDS = "rewards_mode=base_eigen_seasonal"
-KEPT = ("dust_delta=1.0",)
-"""Reward tokens are kept: nothing is worth more than all equity."""
-
-FREE = ("scenario:gas=false", "scenario:slippage=false")
-ROWS, DAY_ROWS = 24 * 8, 24
-PRICE, RATIO, EIGEN_PRICE, ETHFI_PRICE = 2_000.0, 1.25, 0.002, 0.001
-EIGEN_KEY, ETHFI_KEY = "wallet:BaseToken:EIGEN", "wallet:BaseToken:ETHFI"
-
-STAKING_MODES = ("eth_staking_only", "eth_leveraged", "usdt_market_neutral_no_leverage", "usdt_market_neutral")
-
-
-def market_of(mode: str, *payouts: tuple[str, int, int, int, float]) -> Market:
-    """Constant prices; payouts as token, day paid, first and last day, all from the first row on, and tokens an ETH."""
-    backtest = prepared(mode, overrides=(REWARDS,))
-    drawn = random_market(backtest.market_request(), 1, ROWS)
-    market = replace(drawn, instants=drawn.instants - np.timedelta64(drawn.first_row, "h"))
-    rows, first = len(market.instants), int(market.instants[market.first_row].astype(np.int64))
-    prices = np.asfortranarray(np.tile([EIGEN_PRICE, ETHFI_PRICE], (rows, 1)))
-    columns = {
-        **market.columns,
-        "eth_price": np.full(rows, PRICE),
-        "lst_oracle_ratio": np.full(rows, RATIO),
-        DUST_PRICE: prices,
-    }
-    dated = []
-    for token, *days, rate in payouts:
-        paid, start, end = (first + int(day) * SECONDS_PER_DAY for day in days)
-        dated.append(RewardPayout(token, paid, start, end, rate))
-    return replace(market, columns=columns, payouts=tuple(dated))
-
-
-def run_of(
-    market: Market, log_dir: Path, *overrides: str, mode: str = "eth_staking_only", **options: object
-) -> MemoryRun:
-    backtest = prepared(mode, overrides=(REWARDS, *KEPT, *FREE, *overrides), **options)
-    return run_in_memory(backtest, market, log_dir)
+from tests.support.rewards import (
+    DAY_ROWS,
+    EIGEN_KEY,
+    EIGEN_PRICE,
+    ETHFI_KEY,
+    ETHFI_PRICE,
+    KEPT,
+    REWARDS,
+    ROWS,
+    STAKING_MODES,
+    market_of,
+    run_of,
+)
+from tests.support.runs import HEALTH, assert_same_business, prepared, run_in_memory, run_in_partitions
 
 
 def test_a_reward_is_the_mean_eth_of_its_days_times_its_rate(tmp_path: Path) -> None:
     market = market_of("eth_staking_only", ("EIGEN", 5, 3, 5, 0.2), ("ETHFI", 6, 1, 4, 0.1))
-    run = run_of(market, tmp_path)
+    run = run_of(market, tmp_path, *KEPT)
     assert run.final_positions()[EIGEN_KEY] == pytest.approx(100.0 * 0.2, rel=1e-14)
     assert run.final_positions()[ETHFI_KEY] == pytest.approx(100.0 * 0.1, rel=1e-14)
 
 
 def test_days_before_the_entry_count_as_nothing(tmp_path: Path) -> None:
     """Entered on day 0 at 00:00, so day 0 begins with nothing: of days -3 to 3 three count."""
-    run = run_of(market_of("eth_staking_only", ("EIGEN", 3, -3, 3, 0.7)), tmp_path)
+    run = run_of(market_of("eth_staking_only", ("EIGEN", 3, -3, 3, 0.7)), tmp_path, *KEPT)
     assert run.final_positions()[EIGEN_KEY] == pytest.approx(100.0 * 0.7 * 3 / 7, rel=1e-14)
 
 
 def test_a_reward_is_settled_at_its_row_and_booked_at_its_value(tmp_path: Path) -> None:
-    run = run_of(market_of("eth_staking_only", ("EIGEN", 5, 3, 5, 0.2), ("ETHFI", 5, 1, 4, 0.1)), tmp_path)
+    run = run_of(market_of("eth_staking_only", ("EIGEN", 5, 3, 5, 0.2), ("ETHFI", 5, 1, 4, 0.1)), tmp_path, *KEPT)
     value = 20.0 * EIGEN_PRICE + 10.0 * ETHFI_PRICE
     paid = np.where(np.arange(ROWS) >= 5 * DAY_ROWS, value, 0.0)
     assert run.column("staking_yield_rewards") == pytest.approx(paid, rel=1e-13)
@@ -84,7 +58,7 @@ def test_what_a_reward_token_gains_or_loses_until_it_is_sold_is_dust_pnl(tmp_pat
     market = market_of("eth_staking_only", ("EIGEN", 5, 3, 5, 0.2))
     moved = market.columns[DUST_PRICE].copy(order="F")
     moved[market.first_row + 6 * DAY_ROWS :, 0] = 0.5 * EIGEN_PRICE
-    run = run_of(replace(market, columns={**market.columns, DUST_PRICE: moved}), tmp_path)
+    run = run_of(replace(market, columns={**market.columns, DUST_PRICE: moved}), tmp_path, *KEPT)
     lost = np.where(np.arange(ROWS) >= 6 * DAY_ROWS, -20.0 * 0.5 * EIGEN_PRICE, 0.0)
     assert run.column("dust_pnl") == pytest.approx(lost, rel=1e-13)
     assert np.abs(run.column("unexplained_pnl")).max() <= 1e-9 * 100.0
@@ -92,7 +66,7 @@ def test_what_a_reward_token_gains_or_loses_until_it_is_sold_is_dust_pnl(tmp_pat
 
 def test_collateral_earns_rewards_and_debt_costs_none(tmp_path: Path) -> None:
     market = market_of("eth_leveraged", ("EIGEN", 5, 3, 5, 0.2))
-    run = run_of(market, tmp_path, mode="eth_leveraged")
+    run = run_of(market, tmp_path, *KEPT, mode="eth_leveraged")
     restaked = run.column("restaked_eth")[[day * DAY_ROWS for day in (3, 4, 5)]]
     assert restaked.min() > 200.0
     assert run.final_positions()[EIGEN_KEY] == pytest.approx(0.2 * restaked.mean(), rel=1e-13)
@@ -103,7 +77,7 @@ def test_a_token_without_a_price_stops_the_run_where_it_is_paid(tmp_path: Path) 
     unpriced = market.columns[DUST_PRICE].copy(order="F")
     unpriced[:, 0] = np.nan
     with pytest.raises(MissingPriceError) as raised:
-        run_of(replace(market, columns={**market.columns, DUST_PRICE: unpriced}), tmp_path)
+        run_of(replace(market, columns={**market.columns, DUST_PRICE: unpriced}), tmp_path, *KEPT)
     instant = str(market.instants[market.first_row + 5 * DAY_ROWS])
     assert (raised.value.context["token"], raised.value.context["timestamp"]) == ("EIGEN", instant)
 
@@ -113,7 +87,7 @@ def test_a_token_that_loses_its_price_while_held_stops_the_run(tmp_path: Path) -
     unpriced = market.columns[DUST_PRICE].copy(order="F")
     unpriced[market.first_row + 5 * DAY_ROWS + 7 :, 0] = np.nan
     with pytest.raises(MissingPriceError) as raised:
-        run_of(replace(market, columns={**market.columns, DUST_PRICE: unpriced}), tmp_path)
+        run_of(replace(market, columns={**market.columns, DUST_PRICE: unpriced}), tmp_path, *KEPT)
     assert raised.value.context["timestamp"] == str(market.instants[market.first_row + 5 * DAY_ROWS + 7])
 
 

@@ -3,7 +3,7 @@
 from dataflow.maths.deltas import Deltas, wallet_debit
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode
-from schemas.instruments import cex_key, claim_key, lst_key, wallet_key
+from schemas.instruments import LST_VENUES, cex_key, claim_key, lst_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import OperationType
@@ -60,20 +60,20 @@ class SimulatedStaking:
 
 
 class SimulatedDex:
-    """A DEX: an LST for WETH at the market ratio less slippage."""
+    """A DEX: a staking or reward token for WETH at the market ratio less slippage."""
 
     def __init__(self, world: SimulatedWorld) -> None:
         self._world = world
 
     def execute(self, order: Order) -> ExecutionHandshake:
-        """Swap an LST that is held for WETH in the wallet."""
-        world, lst = self._world, order.source_token
-        ratio = world.snapshot.value_of("lst_market_ratio", lst)
-        pair = f"ETH{lst}"
+        """Swap a token that is held for WETH in the wallet."""
+        world, token = self._world, order.source_token
+        ratio, pair = world.snapshot.dex_market(token)
         slippage = world.costs.slippage("swap", order.venue, pair, order.amount * ratio * world.snapshot.eth_price)
         received = order.amount * ratio * (1.0 - slippage)
-        deltas: Deltas = ((lst_key(lst), -order.amount), (wallet_key(order.target_token), received))
-        details = {"lst_market_ratio": ratio, "slippage_bps": slippage / BPS}
+        source = lst_key(token) if token in LST_VENUES else wallet_key(token)
+        deltas: Deltas = ((source, -order.amount), (wallet_key(order.target_token), received))
+        details = {"market_ratio": ratio, "slippage_bps": slippage / BPS}
         return world.on_chain(order, order.operation.value, deltas, details)
 
 
