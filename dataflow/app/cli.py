@@ -69,7 +69,12 @@ _command("backtest", backtest.backtest)
 _command("simulate", simulate.simulate)
 _command("graph", graph.graph)
 _group(
-    "runs", "List, show and compare the runs under --results.", list=runs.list_, show=runs.show, compare=runs.compare
+    "runs",
+    "List, show, compare and prune the runs under --results.",
+    list=runs.list_,
+    show=runs.show,
+    compare=runs.compare,
+    prune=runs.prune,
 )
 _command("events", records.events)
 _command("trace", trace.trace)

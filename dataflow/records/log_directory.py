@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -87,6 +87,12 @@ class RunMetadata:
     def as_json(self) -> Mapping[str, JsonScalar]:
         """Return the fields in the order of the file."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def last_write(log_dir: Path) -> datetime:
+    """When anything was last written into a log directory, wall clock, UTC."""
+    newest = max(entry.stat().st_mtime for entry in log_dir.rglob("*") if entry.is_file())
+    return datetime.fromtimestamp(newest, UTC)
 
 
 class LogDirectoryManager:
@@ -169,11 +175,10 @@ class LogDirectoryManager:
         Only directories with a ``metadata.json`` are touched, and a run's directory goes with its last process.
         Raises ``LogDirectoryError`` (LOG-003) when a directory cannot be deleted.
         """
-        oldest_kept = (clock() - timedelta(days=days)).timestamp()
+        oldest_kept = clock() - timedelta(days=days)
         deleted = []
         for log_dir in LogDirectoryManager.list_runs(base_dir):
-            last_write = max(entry.stat().st_mtime for entry in log_dir.rglob("*") if entry.is_file())
-            if last_write >= oldest_kept:
+            if last_write(log_dir) >= oldest_kept:
                 continue
             try:
                 shutil.rmtree(log_dir)

@@ -42,6 +42,8 @@ DATA_FILE: Final = "data.json"
 """Where the market data came from: digest, fills, coverage of each series."""
 LOGS_DIRECTORY: Final = "logs"
 _LOCK_FILE: Final = ".lock"
+PRUNED: Final = ".pruned"
+"""End of the name that a directory has while it is being removed."""
 _PARTIAL: Final = ".partial"
 _UNFINISHED_MANIFEST: Final = ".manifest.unfinished"
 _RESERVE: Final = ".reserve"
@@ -224,7 +226,7 @@ def list_results(results_dir: Path | str) -> list[RunEntry]:
     if os.access(root, os.W_OK):
         sweep_interrupted(root)
     candidates = [
-        *((path, path / MANIFEST_FILE) for path in root.iterdir() if path.is_dir()),
+        *((path, path / MANIFEST_FILE) for path in root.iterdir() if path.is_dir() and path.suffix != PRUNED),
         *((path, path) for path in root.glob(".*.json")),
     ]
     entries = [

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from dataflow.records.results import RunEntry
     from schemas.models.results import Manifest, RunSummary
 
+OlderThan = Annotated[
+    float | None,
+    typer.Option("--older-than", min=0.0, metavar="DAYS", help="Days since the end; default 7, of live sessions 30."),
+]
+Keep = Annotated[int, typer.Option("--keep", min=0, metavar="N", help="Keep the newest N runs whatever their age.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do remove; without it nothing is touched.")]
 RunArguments = Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two or more runs.")]
 
 
@@ -129,3 +135,55 @@ def _fact(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return str(value)
+
+
+def prune(
+    older_than: OlderThan = None,
+    keep: Keep = 0,
+    yes: Yes = False,
+    results: ResultsDir = RESULTS,
+    logs: LogsDir = LOGS,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old runs with their logs: backtests after 7 days, live sessions after 30. Without --yes only show them.
+
+    Example:  basis runs prune --older-than 14 --keep 5 --yes
+
+    A run that is still going on is never removed.
+    """
+    from dataflow.records.instants import instant_text
+    from dataflow.records.pruning import old_runs, remove
+
+    found = old_runs(results, logs, days=older_than, keep=keep)
+    if yes:
+        remove(found)
+    size = sum(run.size_bytes for run in found)
+    if as_json:
+        listed = [
+            {
+                "run": run.run_id,
+                "status": "logs only" if run.status is None else run.status.value,
+                "ended": instant_text(run.ended),
+                "bytes": run.size_bytes,
+                "paths": [str(path) for path in run.paths],
+            }
+            for run in found
+        ]
+        print_json({"removed": yes, "runs": listed, "bytes": size})
+        return
+    rows = [
+        (
+            run.run_id,
+            "logs only" if run.status is None else run.status.value,
+            instant_text(run.ended)[:19],
+            _megabytes(run.size_bytes),
+        )
+        for run in found
+    ]
+    print_table("Removed" if yes else "Would be removed", ("run", "status", "ended (UTC)", "MB"), rows, right=(3,))
+    told = f"{len(found):,} runs, {_megabytes(size)} MB"
+    print_line(f"removed {told}" if yes else f"nothing was removed; with --yes this removes {told}")
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f}"

@@ -106,6 +106,26 @@ def test_runs_list_of_no_directory_is_empty(basis: Basis, tmp_path: Path) -> Non
     assert basis("runs", "list", "--results", tmp_path / "none", "--json").json() == {"runs": []}
 
 
+def test_runs_prune_shows_what_it_would_remove_and_removes_it_with_yes(
+    basis: Basis, finished: FinishedRun, tmp_path: Path
+) -> None:
+    import shutil
+
+    results, run = tmp_path / "results", finished.results / finished.run_id
+    shutil.copytree(run, results / finished.run_id)
+    places = ("--results", results, "--logs", tmp_path / "logs")
+    shown = basis("runs", "prune", "--older-than", 0, *places)
+    assert finished.run_id in shown.out
+    assert "nothing was removed" in shown.out
+    assert (results / finished.run_id).is_dir()
+    assert basis("runs", "prune", *places, "--json").json() == {"removed": False, "runs": [], "bytes": 0}
+    removed = basis("runs", "prune", "--older-than", 0, "--yes", *places, "--json").json()
+    assert removed["removed"] is True
+    assert isinstance(removed["runs"], list)
+    assert [entry["run"] for entry in removed["runs"]] == [finished.run_id]
+    assert list(results.iterdir()) == []
+
+
 def test_compare_needs_two_runs(basis: Basis, finished: FinishedRun) -> None:
     answer = basis("runs", "compare", finished.run_id, *finished.places)
     assert answer.exit_code == 2

@@ -80,7 +80,7 @@ def test_every_command_has_json_debug_and_explained_parameters(name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["backtest", "events", "trace", "replay", "export", "runs list", "runs show", "runs compare"]
+    "name", ["backtest", "events", "trace", "replay", "export", "runs list", "runs show", "runs compare", "runs prune"]
 )
 def test_commands_that_read_or_write_runs_take_results_and_logs(name: str) -> None:
     options = {option for param in COMMANDS[name].params for option in param.opts}

@@ -126,7 +126,7 @@ def instants(rows: int, first: int = 0) -> Instants:
     return np.datetime64("2024-05-12T00:00:00", "s") + 3_600 * (first + np.arange(rows))
 
 
-def complete(tmp_path: Path, run_id: str = "run1", created_at: str = "2025-01-15T10:30:00") -> Path:
+def complete(tmp_path: Path, run_id: str = "run1", **sealed_with: object) -> Path:
     store = ResultsStore(tmp_path / "results", run_id)
     store.prepare(make_manifest(run_id))
     store.add_columns(
@@ -137,7 +137,7 @@ def complete(tmp_path: Path, run_id: str = "run1", created_at: str = "2025-01-15
         metadata={"equity": {"unit": "share_class"}, "units": {"unit": "BTC", "sign": "long > 0"}},
     )
     log_dir = write_logs(tmp_path / "logs", correlation_id=f"c-{run_id}", tables=store.tables)
-    sealed = make_manifest(run_id, RunStatus.COMPLETE, created_at=created_at)
+    sealed = make_manifest(run_id, RunStatus.COMPLETE, **sealed_with)
     return store.complete(make_summary(run_id=run_id), sealed, log_dir)
 
 
@@ -376,8 +376,8 @@ class TestFinding:
     """From what a user types to a directory."""
 
     def test_runs_are_listed_by_age(self, tmp_path: Path) -> None:
-        complete(tmp_path, "later", "2025-02-01T00:00:00")
-        complete(tmp_path, "sooner", "2025-01-01T00:00:00")
+        complete(tmp_path, "later", created_at="2025-02-01T00:00:00")
+        complete(tmp_path, "sooner", created_at="2025-01-01T00:00:00")
         (tmp_path / "results" / "notes").mkdir()
         assert [entry.run_id for entry in list_results(tmp_path / "results")] == ["sooner", "later"]
         assert list_results(tmp_path / "none") == []
