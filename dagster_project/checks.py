@@ -125,7 +125,7 @@ def findings(run: RecordedRun, backtest: Backtest, start: RunState | None, run_s
     start: state that the month started from, None for the first month. run_start: first instant of the whole run.
     """
     first_order = 0 if start is None else start.order
-    held = {} if start is None else dict(backtest.parameters.groups.holdings(start.values).units)
+    held = {} if start is None else dict(backtest.held(start))
     try:
         report = replay(run.log_directory, initial_positions=held, first_order=first_order)
     except PlatformError as error:

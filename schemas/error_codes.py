@@ -517,8 +517,9 @@ _SPECS: Final = (
     ErrorSpec(
         ErrorCode.LOG_SERIALISATION_FAILED,
         _H,
-        "An event could not be written as JSON or read back.",
-        "Report the event's type and field; a torn last line of a killed run is expected and reported with this code.",
+        "An event could not be written as JSON, or read back as it was written.",
+        "Report the event's type and field. Restore a file whose lines were changed, lost or moved from "
+        "results/<run id>/logs or a backup; a torn last line of a killed run is expected and reported with this code.",
     ),
     ErrorSpec(
         ErrorCode.LOG_ROTATION_FAILED,

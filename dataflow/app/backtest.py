@@ -111,7 +111,9 @@ class _Run:
         wrap = fault_wrapper(plan, self.backtest, self.market, seed=request.seed, state=state)
         return VenueSetup(wrap, live_policy=is_live)
 
-    def manifest(self, status: RunStatus, error: PlatformError | None = None) -> Manifest:
+    def manifest(
+        self, status: RunStatus, error: PlatformError | None = None, event_log_seal: str | None = None
+    ) -> Manifest:
         instants = self.market.instants[self.market.first_row :]
         return Manifest(
             run_id=self.run_id,
@@ -136,6 +138,7 @@ class _Run:
             package_versions=package_versions(),
             created_at=self.created_at,
             finished_at=None if status is RunStatus.RUNNING else instant_text(utc_now()),
+            event_log_seal=event_log_seal,
             error_code=None if error is None else error.code,
             error_message=None if error is None else error.message,
         )
@@ -195,6 +198,8 @@ def run_backtest(
         run.backtest.spec.modules[0].__name__,
         run.capital,
         request.logs,
+        first_order=0 if state is None else state.order,
+        start_positions=None if state is None else run.backtest.held(state),
     )
     with ResultsStore(request.results, run.run_id) as store:
         store.prepare(run.manifest(RunStatus.RUNNING))
@@ -310,7 +315,7 @@ def _execute(
     components.info("ResultsStore", "results written", ended, path=str(store.path))
     # The last line: once the results have their name, nothing of the run may fail any more.
     components.info("BacktestService", "run complete", ended, seconds=time.perf_counter() - started)
-    store.complete(summary, run.manifest(RunStatus.COMPLETE), log_dir)
+    store.complete(summary, run.manifest(RunStatus.COMPLETE, event_log_seal=log.seal), log_dir)
     return CompletedRun(summary, outcome.state)
 
 

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from dataflow.records.log_fault import LogFault
 from dataflow.records.reading import read_events, read_models
-from dataflow.records.replay import ReplayFault, replay
+from dataflow.records.replay import replay
 from schemas.errors import ErrorCode
 from schemas.models.events import ExecutionDeltaEvent, ExposureSnapshot, OperationExecutionEvent
 from schemas.operations import DeltaType, OperationType
@@ -145,7 +146,7 @@ def replay_faults(
             yield f"law 5: {key} is {units!r} in the state, the deltas give {replayed!r}"
 
 
-def _is_mismatch(fault: ReplayFault) -> bool:
+def _is_mismatch(fault: LogFault) -> bool:
     return fault.file == OperationExecutionEvent.file_name and "actual delta" in fault.what
 
 

@@ -133,10 +133,13 @@ class Backtest:
         """Unit, sign and description of every column, for the results."""
         return column_facts(self.graph)
 
+    def held(self, state: RunState) -> Mapping[str, float]:
+        """Native units of every position key."""
+        return self.parameters.groups.holdings(state.values).units
+
     def is_open(self, state: RunState) -> bool:
         """Whether anything but the share-class token in wallet and venues is held."""
-        groups = self.parameters.groups
-        units = groups.holdings(state.values).units
+        groups, units = self.parameters.groups, self.held(state)
         coins = () if self.spec.features["coin_margin"] else ("spot",)
         held = (*coins, "perp", "a_token", "lst", "claim", "dust")
         return any(units[key] != 0.0 for group in held for key in groups.keys.get(group, ()))

@@ -10,7 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -18,11 +19,13 @@ from typing import Final, Self
 
 import numpy as np
 
-from dataflow.records.append_file import PART_BYTES, AppendFile, Write
+from dataflow.records.append_file import PART_BYTES, AppendFile, Write, part_paths
 from dataflow.records.bulk_lines import BulkEncoder, Counts, FieldValue
 from dataflow.records.event_csv import event_row, header, table_path
+from dataflow.records.hash_chain import BLOCK_LINES, HashChain
 from dataflow.records.instants import Clock, instant_text, utc_now
 from dataflow.records.log_directory import EVENTS_DIRECTORY, validate_run_ids
+from dataflow.records.reading import event_name, order_in, terminated_lines
 from schemas.errors import LogBufferOverflowError, LogDirectoryError, LogSerialisationError, LogWriteError
 from schemas.models.events import (
     EVENT_TYPES,
@@ -49,11 +52,15 @@ BUFFER_BYTES_MAX: Final = 1 << 30
 """Lines kept back for a missing ``order`` may take this much memory; then LOG-002."""
 
 
+Hashed = Callable[[Counts, list[bytes], bytes], None]
+"""Takes the orders of lines, the lines, and their text in one piece, just before they are written."""
+
+
 class _Lines:
     """Lines of one file that wait to be written, in batches of ascending order."""
 
-    def __init__(self, file: AppendFile) -> None:
-        self.file = file
+    def __init__(self, file: AppendFile, hashed: Hashed | None = None) -> None:
+        self.file, self._hashed = file, hashed
         self.last_order = -1
         self.is_untouched = True
         self._orders: list[Counts] = []
@@ -88,7 +95,10 @@ class _Lines:
         self._check_ascending(orders)
         self._orders, self._batches = [], []
         self.last_order = int(orders[-1])
-        self.file.append(b"".join(lines))
+        text = b"".join(lines)
+        if self._hashed is not None:
+            self._hashed(orders, lines, text)
+        self.file.append(text)
 
     def _check_ascending(self, orders: Counts) -> None:
         late = orders[0] <= self.last_order
@@ -107,7 +117,6 @@ class DomainEventLogger:
     """Writes the twelve event files under ``log_dir/events``; thread-safe, one instance is one writer.
 
     With ``tables``, a directory, it writes the same events there as CSV (``dataflow.records.event_csv``).
-
 
     The first event of each file is written at once, later ones when 100 wait, when 5 s have passed since the last
     write (seen at the next call, or by ``flush_if_due``), after a ``SystemErrorEvent``, on ``flush`` and on ``close``.
@@ -143,11 +152,16 @@ class DomainEventLogger:
                 f"cannot create the events directory: {error.strerror}; choose a writable one with --logs",
                 path=str(events_dir),
             ) from error
+        self._chain = HashChain(self.log_dir, part_bytes=part_bytes, write=write)
         self._lines = {
-            event_class: _Lines(AppendFile(events_dir / event_class.file_name, part_bytes=part_bytes, write=write))
+            event_class: _Lines(
+                AppendFile(events_dir / event_class.file_name, part_bytes=part_bytes, write=write),
+                partial(self._chain.take, event_name(event_class)),
+            )
             for event_class in EVENT_TYPES
         }
         self._tables = {} if tables is None else {kind: _table(tables, kind, write) for kind in EVENT_TYPES}
+        self._cover_what_is_there(events_dir)
         self._counts = dict.fromkeys(EVENT_TYPES, 0)
         self._encoder = BulkEncoder(correlation_id, pid)
         self._clock, self._monotonic, self._lock = clock, monotonic, RLock()
@@ -277,7 +291,12 @@ class DomainEventLogger:
     @property
     def event_counts(self) -> dict[str, int]:
         """Events taken so far by file stem (``positions``, ...), zeros included."""
-        return {kind.file_name.removesuffix(".jsonl"): count for kind, count in self._counts.items()}
+        return {event_name(kind): count for kind, count in self._counts.items()}
+
+    @property
+    def seal(self) -> str | None:
+        """The value that stands for every byte of the log (``dataflow.records.hash_chain``), once it is closed."""
+        return self._chain.value
 
     def real_utc_time(self) -> str:
         """Return the wall clock as the text of the logs."""
@@ -288,6 +307,7 @@ class DomainEventLogger:
         with self._lock:
             for lines in self._files():
                 lines.write()
+            self._chain.append()
             self._waiting = self._waiting_bytes = 0
             self._is_urgent = False
             self._flushed_at = self._monotonic()
@@ -303,12 +323,17 @@ class DomainEventLogger:
                 self.flush()
 
     def close(self) -> None:
-        """Write everything that waits and close every file, also where one refuses; safe to call twice."""
+        """Write everything that waits, seal the log and close every file; safe to call twice.
+
+        Every file is closed also where one refuses; the log then stays unsealed.
+        """
         with self._lock, ExitStack() as files:
+            files.callback(self._chain.close)
             for lines in reversed(self._files()):
                 files.callback(lines.file.close)
             if not all(lines.file.is_closed for lines in self._files()):
                 self.flush()
+                self._chain.seal()
 
     def __enter__(self) -> Self:
         return self
@@ -321,6 +346,16 @@ class DomainEventLogger:
     def _files(self) -> list[_Lines]:
         """Every file of the log; the lines come before the tables that repeat them."""
         return [*self._lines.values(), *self._tables.values()]
+
+    def _cover_what_is_there(self, events_dir: Path) -> None:
+        """Give the chain the lines that an earlier writer, which was stopped, left without a hash."""
+        for event_class in EVENT_TYPES:
+            event = event_name(event_class)
+            parts = part_paths(events_dir / event_class.file_name)
+            left = islice(chain.from_iterable(map(terminated_lines, parts)), self._chain.covered(event), None)
+            while batch := list(islice(left, BLOCK_LINES)):
+                orders = np.array([order_in(line) or 0 for line in batch], dtype=np.int64)
+                self._chain.take(event, orders, batch, b"".join(batch))
 
     def _accept(self, event_class: type[DomainEvent], *, rows: int, size: int, last_order: int) -> None:
         self._counts[event_class] += rows

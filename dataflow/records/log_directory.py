@@ -6,7 +6,7 @@ Layout and fields: domain section 8.
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 import orjson
 
 from dataflow.records.instants import Clock, instant_text, utc_now
-from schemas.errors import JsonScalar, LogDirectoryError
+from schemas.errors import LogDirectoryError
 from schemas.models.events import EVENT_TYPES
 
 COMPONENTS: Final = (
@@ -83,10 +83,10 @@ class RunMetadata:
     timezone: str
     log_directory: str
     events_directory: str
-
-    def as_json(self) -> Mapping[str, JsonScalar]:
-        """Return the fields in the order of the file."""
-        return {name: getattr(self, name) for name in self.__slots__}
+    first_order: int = 0
+    """``order`` of the first event; above 0 for a partition that goes on where another ended."""
+    start_positions: Mapping[str, float] = field(default_factory=dict)
+    """Native units of each position key before the first event."""
 
 
 def last_write(log_dir: Path) -> datetime:
@@ -107,13 +107,16 @@ class LogDirectoryManager:
         capital: float,
         base_dir: Path | str = "logs",
         *,
+        first_order: int = 0,
+        start_positions: Mapping[str, float] | None = None,
         clock: Clock = utc_now,
     ) -> Path:
         """Create ``base_dir/{correlation_id}/{pid}`` with every file of a run, empty, and its metadata.
 
-        Calling it again with the same ids changes nothing; another pid is a sibling directory.
+        Calling it again with the same ids changes nothing; another pid is a sibling directory. A partition that goes
+        on where another ended says with what number and what balances.
 
-        Units:  ``capital`` in units of the share class.
+        Units:  ``capital`` in units of the share class, ``start_positions`` in native units of each key.
         Raises: ``LogDirectoryError`` (LOG-003) on an unusable id or directory.
         """
         validate_run_ids(correlation_id, pid)
@@ -129,6 +132,8 @@ class LogDirectoryManager:
             timezone="UTC",
             log_directory=str(log_dir),
             events_directory=str(events_dir),
+            first_order=first_order,
+            start_positions=dict(start_positions or {}),
         )
         try:
             events_dir.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -138,7 +143,7 @@ class LogDirectoryManager:
                 (log_dir / component_log_name(component)).touch()
             if not (log_dir / METADATA_FILE).exists():
                 (log_dir / METADATA_FILE).write_bytes(
-                    orjson.dumps(metadata.as_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+                    orjson.dumps(metadata, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
                 )
         except OSError as error:
             raise LogDirectoryError(

@@ -1,13 +1,16 @@
 """Reading event logs back: every part of a rotated file in order, a torn tail reported and never an exception.
 
+Files are read line by line, so that a log may be larger than the memory.
+
 A *torn tail* is what a killed process leaves at the end of a part: bytes without a line's end, or a last line that is
 no JSON. It is skipped on reading and listed by ``torn_tails``. A broken line anywhere else is damage, and raises.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import orjson
 from pydantic import JsonValue, ValidationError
@@ -23,6 +26,8 @@ EventRecord = dict[str, JsonValue]
 AnyEvent = TypeVar("AnyEvent", bound=DomainEvent)
 
 _LOGS_DIRECTORY: Final = "logs"
+_READ_BYTES: Final = 1 << 20
+_TAIL_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +98,12 @@ def read_models(path: Path | str, event_class: type[AnyEvent]) -> Iterator[AnyEv
 
 def torn_tails(path: Path | str) -> list[TornTail]:
     """Return the torn tails of all event files."""
-    tails = []
-    for event_class in EVENT_TYPES:
-        for part in event_parts(path, event_class):
-            content = part.read_bytes()
-            if (end := _whole_bytes(content)) < len(content):
-                tails.append(TornTail(part, end))
-    return tails
+    return [
+        TornTail(part, end)
+        for event_class in EVENT_TYPES
+        for part in event_parts(path, event_class)
+        if (end := _whole_bytes(part)) < part.stat().st_size
+    ]
 
 
 def event_counts(path: Path | str) -> dict[str, int]:
@@ -110,28 +114,67 @@ def event_counts(path: Path | str) -> dict[str, int]:
     }
 
 
-def _count_lines(part: Path) -> int:
-    content = part.read_bytes()
-    return content.count(b"\n", 0, _whole_bytes(content))
+def terminated_lines(part: Path) -> Iterator[bytes]:
+    """Yield the lines of one part that have a line end, with it, whatever they hold."""
+    with part.open("rb", buffering=_READ_BYTES) as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
 
 
-def _whole_bytes(content: bytes) -> int:
-    """Return the length of the content without its torn tail."""
-    end = content.rfind(b"\n") + 1
-    if end < len(content) or not content:
-        return end
-    start = content.rfind(b"\n", 0, end - 1) + 1
+def order_in(line: bytes) -> int | None:
+    """Return the ``order`` of a line, None where it has none that can be read.
+
+    >>> order_in(b'{"timestamp":"2024-05-12T00:00:00","order":7}')
+    7
+    """
     try:
-        orjson.loads(content[start:end])
+        record = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return start
-    return end
+        return None
+    order = record.get("order") if isinstance(record, dict) else None
+    return order if isinstance(order, int) else None
+
+
+def _count_lines(part: Path) -> int:
+    left, lines = _whole_bytes(part), 0
+    for line in terminated_lines(part):
+        left -= len(line)
+        lines += left >= 0
+    return lines
+
+
+def _whole_bytes(part: Path) -> int:
+    """Return the length of a part without its torn tail; only its end is read."""
+    with part.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = _line_start(file, size)
+        if end < size or size == 0:
+            return end
+        start = _line_start(file, end - 1)
+        file.seek(start)
+        try:
+            orjson.loads(file.read(end - start))
+        except orjson.JSONDecodeError:
+            return start
+        return end
+
+
+def _line_start(file: BinaryIO, end: int) -> int:
+    """Return the offset after the last line end before ``end``, 0 where there is none."""
+    while end > 0:
+        start = max(end - _TAIL_BYTES, 0)
+        file.seek(start)
+        if (found := file.read(end - start).rfind(b"\n")) >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def _records(path: Path | str, event_class: type[DomainEvent]) -> Iterator[tuple[Path, int, bytes, EventRecord]]:
-    """Yield part, line number (from 1), line and record, a line in memory at a time."""
+    """Yield part, line number (from 1), line and record."""
     for part in event_parts(path, event_class):
-        with part.open("rb") as file:
+        with part.open("rb", buffering=_READ_BYTES) as file:
             for number, line in enumerate(file, start=1):
                 try:
                     record = orjson.loads(line)

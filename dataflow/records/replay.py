@@ -13,14 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from dataflow.records.log_directory import METADATA_FILE, LogDirectoryManager
+from dataflow.records.log_fault import LogFault
+from dataflow.records.numbering import Numbering
 from dataflow.records.reading import TornTail, events_directory, read_events, read_models, torn_tails
 from schemas.models.events import (
-    EVENT_TYPES,
     AtomicOperationGroupEvent,
     DomainEvent,
     ExecutionDeltaEvent,
@@ -37,26 +36,10 @@ DELTA_TOLERANCE: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayFault:
-    """One thing in the log that does not hold."""
-
-    file: str
-    """Name of the event file."""
-    order: int | None
-    key: str | None
-    """Position key or operation id."""
-    what: str
-
-    def __str__(self) -> str:
-        place = self.file if self.order is None else f"{self.file} order {self.order}"
-        return f"{place}: {self.what}" if self.key is None else f"{place}, {self.key}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
 class ReplayReport:
     """What the replay of a run found."""
 
-    faults: tuple[ReplayFault, ...]
+    faults: tuple[LogFault, ...]
     torn_tails: tuple[TornTail, ...]
     final_positions: Mapping[str, float]
     """Native units of each position key after the last complete operation."""
@@ -81,7 +64,7 @@ class _Book:
 
     positions: dict[str, float]
     complete_through: int
-    faults: list[ReplayFault] = field(default_factory=list)
+    faults: list[LogFault] = field(default_factory=list)
     keys_at_fault: set[str] = field(default_factory=set)
     unseen: ExecutionDeltaEvent | None = None
     unit: str | None = None
@@ -152,11 +135,11 @@ class _Book:
             self.unseen = None
 
     def _fault(self, event: DomainEvent, key: str | None, what: str) -> None:
-        self.faults.append(ReplayFault(event.file_name, event.order, key, what))
+        self.faults.append(LogFault(event.file_name, event.order, key, what))
 
 
 def replay(
-    path: Path | str, *, initial_positions: Mapping[str, float] | None = None, first_order: int = 0
+    path: Path | str, *, initial_positions: Mapping[str, float] | None = None, first_order: int | None = None
 ) -> ReplayReport:
     """Replay the event log under ``path`` (a logs or a results directory) and check what it says of itself.
 
@@ -169,14 +152,15 @@ def replay(
     Only the first fault of each position key is reported, since every later snapshot repeats it. Of a log that was cut
     (a torn tail, or a missing ``order``) only what is complete is checked, and ``final_positions`` are of its end.
 
-    Units:  ``initial_positions`` in native units of each key; empty except for a chained partition.
+    Units:  ``initial_positions`` in native units of each key. They, and ``first_order``, are those that the metadata
+            of the run name, unless given: a partition goes on where another ended.
     Raises: ``LogDirectoryError`` (LOG-003) without an event log; ``LogSerialisationError`` (LOG-004) at a damaged line.
     """
-    events_directory(path)
+    first_order, initial_positions = _start(path, first_order, initial_positions)
     tails = tuple(torn_tails(path))
-    numbering = _Numbering.of(path, first_order)
+    numbering = Numbering.of(path, first_order)
     is_cut = bool(tails) or numbering.missing is not None
-    book = _Book(dict(initial_positions or {}), first_order - 1)
+    book = _Book(dict(initial_positions), first_order - 1)
     logged, loops = list[OperationExecutionEvent](), set[str]()
     for event in _by_order(path):
         if (event.order or 0) <= numbering.last_order:
@@ -207,6 +191,20 @@ def replay(
     )
 
 
+def _start(
+    path: Path | str, first_order: int | None, initial_positions: Mapping[str, float] | None
+) -> tuple[int, Mapping[str, float]]:
+    """Number and balances before the first event: those given, else those of the metadata, else nothing."""
+    log_dir = events_directory(path).parent
+    if not (log_dir / METADATA_FILE).is_file():
+        return first_order or 0, initial_positions or {}
+    metadata = LogDirectoryManager.read_run_metadata(log_dir)
+    return (
+        metadata.first_order if first_order is None else first_order,
+        metadata.start_positions if initial_positions is None else initial_positions,
+    )
+
+
 def _by_order(path: Path | str) -> Iterator[DomainEvent]:
     """Yield what changes positions, and what begins and ends operations, in the order of the run."""
     kinds = (OperationExecutionEvent, ExecutionDeltaEvent, PositionSnapshot, TightLoopExecutionEvent)
@@ -214,99 +212,47 @@ def _by_order(path: Path | str) -> Iterator[DomainEvent]:
     return heapq.merge(*streams, key=lambda event: event.order or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbering:
-    """The numbers of all events of a log, and what is wrong with them."""
-
-    orders: npt.NDArray[np.int64]
-    """Ascending."""
-    last_order: int
-    """The last one before the first that is missing."""
-    missing: tuple[str, int] | None
-    """File and ``order`` of the event that stands where another is missing."""
-    faults: tuple[ReplayFault, ...]
-
-    @classmethod
-    def of(cls, path: Path | str, first_order: int) -> Self:
-        """Read the numbers of every file."""
-        by_file = {
-            kind.file_name: np.array([_order_of(record.get("order")) for record in read_events(path, kind)], np.int64)
-            for kind in EVENT_TYPES
-        }
-        faults = []
-        for file, of_file in by_file.items():
-            late = np.flatnonzero(of_file[1:] <= of_file[:-1])
-            if late.size:
-                order, before = int(of_file[late[0] + 1]), int(of_file[late[0]])
-                faults.append(ReplayFault(file, order, None, f"stands after order {before}"))
-        orders = np.sort(np.concatenate(list(by_file.values())))
-        is_strange = orders < first_order
-        is_strange[1:] |= orders[1:] == orders[:-1]
-        for order in orders[is_strange][:1].tolist():
-            what = f"order {order} comes twice or before {first_order}"
-            faults.append(ReplayFault(_owner(by_file, order), order, None, what))
-        distinct = np.unique(orders[orders >= first_order])
-        gaps = np.flatnonzero(distinct != np.arange(first_order, first_order + len(distinct)))
-        if gaps.size == 0:
-            return cls(orders, first_order + len(distinct) - 1, None, tuple(faults))
-        found = int(distinct[gaps[0]])
-        return cls(orders, first_order + int(gaps[0]) - 1, (_owner(by_file, found), found), tuple(faults))
-
-    def after(self, order: int) -> int:
-        """How many events come after one."""
-        return int(np.count_nonzero(self.orders > order))
-
-    def missing_fault(self, complete_through: int) -> Iterator[ReplayFault]:
-        """What to say of the first number that is missing."""
-        if self.missing is not None:
-            file, found = self.missing
-            what = (
-                f"order {self.last_order + 1} is missing; the positions are those after order {complete_through}, "
-                f"{self.after(complete_through)} later events are left out"
-            )
-            yield ReplayFault(file, found, None, what)
-
-
-def _owner(by_file: Mapping[str, npt.NDArray[np.int64]], order: int) -> str:
-    """The last file that holds an event of this number."""
-    return [file for file, orders in by_file.items() if order in orders][-1]
-
-
-def _order_of(order: object) -> int:
-    return order if isinstance(order, int) else -1
-
-
 def _check_counts(
     path: Path | str, operations: list[OperationExecutionEvent], loops: set[str], until: int, *, is_cut: bool
-) -> Iterator[ReplayFault]:
+) -> Iterator[LogFault]:
     """Hold operations against tight loops, groups and the orders that decisions made, up to an ``order``."""
     groups = {event.atomic_group_id: event for event in read_models(path, AtomicOperationGroupEvent)}
     for operation in operations:
         unit = operation.atomic_group_id or operation.operation_id
         if unit not in loops:
-            yield ReplayFault(operation.file_name, operation.order, unit, "no tight loop event for the operation")
+            yield LogFault(operation.file_name, operation.order, unit, "no tight loop event for the operation")
         group = groups.get(unit)
         if operation.atomic_group_id and (group is None or operation.operation_id not in group.operation_ids):
-            yield ReplayFault(operation.file_name, operation.order, unit, "no group event names the operation")
-    decisions = [event for event in read_models(path, StrategyDecision) if (event.order or 0) <= until]
-    ordered = sum(event.orders_generated for event in decisions)
-    due = ordered - (decisions[-1].orders_generated if decisions and _stopped_at(path, decisions[-1]) else 0)
+            yield LogFault(operation.file_name, operation.order, unit, "no group event names the operation")
+    ordered, due = _orders_generated(path, until)
     attempted = len({operation.operation_id for operation in operations})
     # Orders that depend on a failed one are not attempted, nor those after the end of a log that was cut or after an
     # error that stopped the run; others are.
     all_confirmed = all(operation.status is ExecutionStatus.CONFIRMED for operation in operations)
     if attempted > ordered or (all_confirmed and not is_cut and attempted < due):
         what = f"{attempted} operations were logged for {ordered} orders"
-        yield ReplayFault(OperationExecutionEvent.file_name, None, None, what)
+        yield LogFault(OperationExecutionEvent.file_name, None, None, what)
 
 
-def _stopped_at(path: Path | str, decision: StrategyDecision) -> bool:
-    """Whether the run stopped in the middle of a decision: no P&L follows it."""
-    last = max((_order_of(record.get("order")) for record in read_events(path, PnLCalculation)), default=-1)
-    return _order_of(decision.order) > last
+def _orders_generated(path: Path | str, until: int) -> tuple[int, int]:
+    """Orders that decisions made up to an ``order``, and those that must have been attempted.
+
+    A run that stopped in the middle of its last decision, after which no P&L follows, owes none of that decision.
+    """
+    ordered, of_last, last = 0, 0, -1
+    for decision in read_events(path, StrategyDecision):
+        if (order := _number(decision["order"])) <= until:
+            of_last, last = _number(decision["orders_generated"]), order
+            ordered += of_last
+    valued = max((_number(event["order"]) for event in read_events(path, PnLCalculation)), default=-1)
+    return ordered, ordered - of_last if last > valued else ordered
 
 
-def _check_deltas(operation: OperationExecutionEvent) -> Iterator[ReplayFault]:
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _check_deltas(operation: OperationExecutionEvent) -> Iterator[LogFault]:
     """Hold the actual deltas of a confirmed operation against the expected ones, key by key."""
     if operation.status is not ExecutionStatus.CONFIRMED:
         return
@@ -317,7 +263,7 @@ def _check_deltas(operation: OperationExecutionEvent) -> Iterator[ReplayFault]:
         due, actual = expected.get(key, 0.0), operation.actual_deltas.get(key, 0.0)
         if abs(actual - due) > tolerance * max(abs(due), abs(actual)):
             what = f"the actual delta of {operation.operation_id} is {actual!r}, expected was {due!r}"
-            yield ReplayFault(operation.file_name, operation.order, key, what)
+            yield LogFault(operation.file_name, operation.order, key, what)
 
 
 def _filled_share(operation: OperationExecutionEvent) -> float:

@@ -148,6 +148,9 @@ class Manifest(Message):
     package_versions: dict[str, str]
     created_at: InstantText
     finished_at: InstantText | None = None
+    event_log_seal: Text | None = Field(
+        default=None, description="Last value of the hash chain of the event log; stands for each of its bytes"
+    )
     error_code: ErrorCode | None = None
     error_message: str | None = None
 

@@ -99,6 +99,8 @@ def test_a_disk_that_has_room_again_costs_no_line(market: Market, whole: tuple[W
         report = log.report
         assert report.faults == (), number
         assert report.left_out == 0, number
+        if number == writes:
+            continue  # the seal of a log that is complete, which can say no more
         codes = [error["error_code"] for error in log.records["system_errors"]]
         assert codes.count(ErrorCode.LOG_WRITE_FAILED) == 1, number
         assert codes[-1] == ErrorCode.LOG_WRITE_FAILED, number

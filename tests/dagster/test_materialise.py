@@ -23,8 +23,9 @@ from dataflow.app.backtest import BacktestRequest, run_backtest
 from dataflow.engine import frame_bounds, validation
 from dataflow.engine.backtest import ExecutorName
 from dataflow.engine.graph import OBSERVE_STAGES
+from dataflow.records.log_fault import LogFault
 from dataflow.records.reading import EventRecord, event_name, read_events
-from dataflow.records.replay import ReplayFault, ReplayReport, replay
+from dataflow.records.replay import ReplayReport, replay
 from dataflow.records.results import load_summary
 from schemas.errors import PlatformError
 from schemas.frames import FRAME_ERRORS, FRAMES
@@ -248,7 +249,7 @@ def test_a_broken_column_fails_plan_hamilton_and_dagster_with_one_code(home: Hom
 def test_a_failed_blocking_check_leaves_no_state(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def faulty(path: Path, *, initial_positions: Mapping[str, float], first_order: int) -> ReplayReport:
         report = replay(path, initial_positions=initial_positions, first_order=first_order)
-        fault = ReplayFault("positions.jsonl", 7, None, "a delta is missing")
+        fault = LogFault("positions.jsonl", 7, None, "a delta is missing")
         return ReplayReport(
             (fault,),
             report.torn_tails,

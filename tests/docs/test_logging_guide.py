@@ -123,7 +123,7 @@ def test_the_sections_follow_the_order_of_the_events() -> None:
 
 def test_the_directory_tree_is_the_one_of_a_run(example_runs: dict[str, ExampleRun]) -> None:
     tree = next(fence for fence in FENCES if fence.language == "text" and "metadata.json" in fence.text)
-    drawn = set(re.findall(r"[\w.]+\.(?:jsonl|json|log)\b", tree.text))
+    drawn = set(re.findall(r"[\w.]+\.(?:jsonl|json|log|chain)\b", tree.text))
     found = {path.name for path in example_runs["lending"].log_dir.rglob("*") if path.is_file()}
     assert drawn == found
     assert {component_log_name(component) for component in COMPONENTS} <= drawn

@@ -14,8 +14,10 @@ from dataflow.app.commands.output import ABSENT, print_error, print_json, print_
 if TYPE_CHECKING:
     from dataflow.records.reading import EventRecord
     from dataflow.records.replay import ReplayReport
+    from dataflow.records.verification import Verification
 
 _SHOWN_ROWS = 20
+_SHOWN_FAULTS = 20
 _CELL_CHARACTERS_MAX = 60
 _ENVELOPE = ("real_utc_time", "correlation_id", "pid", "metadata")
 """Fields that say the same on every line of a run; a table leaves them out."""
@@ -32,6 +34,9 @@ Start = Annotated[str | None, typer.Option("--start", metavar="T", help="First i
 End = Annotated[str | None, typer.Option("--end", metavar="T", help="Last instant, ISO-8601, UTC assumed.")]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most so many events; default 20 in a table, all in JSON.")
+]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Also hold every line against the hash chain, and the counts that must agree.")
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Directory of the CSV files; default exports/RUN.")
@@ -108,22 +113,36 @@ def _cell(value: object) -> str:
     return text if len(text) <= _CELL_CHARACTERS_MAX else f"{text[: _CELL_CHARACTERS_MAX - 3]}..."
 
 
-def replay(run: RunArgument, results: ResultsDir = RESULTS, logs: LogsDir = LOGS, as_json: AsJson = False) -> None:
+def replay(
+    run: RunArgument,
+    verify: Verify = False,
+    results: ResultsDir = RESULTS,
+    logs: LogsDir = LOGS,
+    as_json: AsJson = False,
+) -> None:
     """Rebuild the positions of a run from its deltas alone and hold every snapshot against them.
 
-    Example:  basis replay btc_basis_2024
+    Example:  basis replay btc_basis_2024 --verify
 
-    Exit code 1 where the log is torn or does not prove itself; each fault is a line.
+    Exit code 1 where the log is torn or does not prove itself; each fault is a line with code, file and line.
     """
-    from dataflow.records.replay import replay as replay_log
     from dataflow.records.results import find_run
-    from schemas.errors import ReconciliationMismatchError
 
     directory = find_run(run, results, logs)
+    if verify:
+        _verify(directory, as_json=as_json)
+    else:
+        _replay(directory, as_json=as_json)
+
+
+def _replay(directory: Path, *, as_json: bool) -> None:
+    from dataflow.records.replay import replay as replay_log
+    from schemas.errors import ReconciliationMismatchError
+
     report = replay_log(directory)
     faults = [*map(str, report.faults), *(f"{t.file.name}: torn at byte {t.byte_offset}" for t in report.torn_tails)]
     if as_json:
-        print_json(_replay_object(directory, report, faults))
+        print_json({"run": str(directory), "verified": report.ok, **_replay_object(report), "faults": faults})
     else:
         _print_replay(directory, report, faults)
     if faults:
@@ -134,29 +153,70 @@ def replay(run: RunArgument, results: ResultsDir = RESULTS, logs: LogsDir = LOGS
         raise CommandFailedError(EXIT_FAILED)
 
 
+def _verify(directory: Path, *, as_json: bool) -> None:
+    from dataflow.records.verification import verify as verify_log
+
+    found = verify_log(directory)
+    if as_json:
+        print_json(_verification_object(directory, found))
+    else:
+        _print_verification(directory, found)
+    if not found.ok:
+        first = found.faults[0]
+        print_error(
+            f"{first.code.value}: the event log of {directory} does not verify: {len(found.faults)} faults, "
+            f"first: {first}; restore it from a backup, or run it again"
+        )
+        raise CommandFailedError(EXIT_FAILED)
+
+
 def _print_replay(directory: Path, report: "ReplayReport", faults: Sequence[str]) -> None:
-    rows = [
-        ("events", f"{report.events:,}"),
-        ("deltas applied", f"{report.deltas_applied:,}"),
-        ("snapshots compared", f"{report.snapshots_compared:,}"),
-        ("operations checked", f"{report.operations_checked:,}"),
-        ("complete through order", f"{report.complete_through:,}"),
-        ("events left out", f"{report.left_out:,}"),
-        ("faults", f"{len(faults):,}"),
-    ]
+    rows = [*_replay_rows(report), ("faults", f"{len(faults):,}")]
     print_table(f"Replay of {directory}", ("", ""), rows, right=(1,))
-    positions = [(key, f"{units:.12g}") for key, units in sorted(report.final_positions.items())]
-    print_table("Final positions, native units", ("position", "units"), positions, right=(1,))
+    _print_positions(report)
     for fault in faults:
         print_error(fault)
     if not faults:
         print_line("verified: the deltas give every position snapshot exactly", "green")
 
 
-def _replay_object(directory: Path, report: "ReplayReport", faults: Sequence[str]) -> dict[str, object]:
+def _print_verification(directory: Path, found: "Verification") -> None:
+    rows = [] if found.replayed is None else _replay_rows(found.replayed)
+    rows += [
+        ("lines under a hash", f"{found.chain.lines_checked:,}"),
+        ("hashes", f"{found.chain.blocks_checked:,}"),
+        ("seal", found.chain.seal[:16] if found.chain.seal is not None else ABSENT),
+        ("faults", f"{len(found.faults):,}"),
+    ]
+    print_table(f"Verification of {directory}", ("", ""), rows, right=(1,))
+    if found.replayed is not None:
+        _print_positions(found.replayed)
+    for fault in found.faults[:_SHOWN_FAULTS]:
+        print_error(fault.coded())
+    if len(found.faults) > _SHOWN_FAULTS:
+        print_error(f"and {len(found.faults) - _SHOWN_FAULTS:,} more; --json lists all")
+    if found.ok:
+        print_line("verified: the log is the one that was written, and its deltas give every snapshot exactly", "green")
+
+
+def _replay_rows(report: "ReplayReport") -> list[tuple[str, str]]:
+    return [
+        ("events", f"{report.events:,}"),
+        ("deltas applied", f"{report.deltas_applied:,}"),
+        ("snapshots compared", f"{report.snapshots_compared:,}"),
+        ("operations checked", f"{report.operations_checked:,}"),
+        ("complete through order", f"{report.complete_through:,}"),
+        ("events left out", f"{report.left_out:,}"),
+    ]
+
+
+def _print_positions(report: "ReplayReport") -> None:
+    positions = [(key, f"{units:.12g}") for key, units in sorted(report.final_positions.items())]
+    print_table("Final positions, native units", ("position", "units"), positions, right=(1,))
+
+
+def _replay_object(report: "ReplayReport") -> dict[str, object]:
     return {
-        "run": str(directory),
-        "verified": report.ok,
         "events": report.events,
         "deltas_applied": report.deltas_applied,
         "snapshots_compared": report.snapshots_compared,
@@ -164,7 +224,28 @@ def _replay_object(directory: Path, report: "ReplayReport", faults: Sequence[str
         "complete_through": report.complete_through,
         "left_out": report.left_out,
         "final_positions": dict(report.final_positions),
-        "faults": list(faults),
+    }
+
+
+def _verification_object(directory: Path, found: "Verification") -> dict[str, object]:
+    return {
+        "run": str(directory),
+        "verified": found.ok,
+        **({} if found.replayed is None else _replay_object(found.replayed)),
+        "lines_checked": found.chain.lines_checked,
+        "blocks_checked": found.chain.blocks_checked,
+        "seal": found.chain.seal,
+        "faults": [
+            {
+                "code": fault.code.value,
+                "file": fault.file,
+                "line": fault.line,
+                "order": fault.order,
+                "key": fault.key,
+                "what": fault.what,
+            }
+            for fault in found.faults
+        ],
     }
 
 

@@ -55,6 +55,8 @@ class TestLogDirectoryManager:
             "timezone": "UTC",
             "log_directory": str(log_dir),
             "events_directory": str(log_dir / "events"),
+            "first_order": 0,
+            "start_positions": {},
         }
         assert LogDirectoryManager.read_run_metadata(log_dir).initial_capital == 10000.0
 
