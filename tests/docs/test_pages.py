@@ -26,7 +26,7 @@ EXAMPLES: Final = [
     for page in WRITTEN
     if page.name != "accountant.md"
     for fence in fences(page, "python")
-    if "file" not in fence.checks
+    if not fence.checks.keys() & {"file", "example"}
 ]
 
 _CODE = re.compile(r"\b(?:POS|EXP|RISK|PNL|STRAT|EXEC|VEN|ENGINE|CONFIG|DATA|UTIL|LOG)-\d{3}\b")

@@ -199,9 +199,10 @@ class SimulatedWorld:
         after = self.books.applied(deltas).units
         in_eth = cost_usd / self.snapshot.eth_price
         held_eth = sum(max(after.get(wallet_key(token), 0.0), 0.0) for token in ("ETH", "WETH"))
-        if held_eth >= in_eth:
+        if held_eth >= in_eth * (1.0 - _ROUNDING):
             return in_eth, "ETH"
-        if wallet_key("USDT") in after and (self.allow_negative_balances or after[wallet_key("USDT")] >= cost_usd):
+        held_usdt = after.get(wallet_key("USDT"))
+        if held_usdt is not None and (self.allow_negative_balances or held_usdt >= cost_usd * (1.0 - _ROUNDING)):
             return cost_usd, "USDT"
         return None
 
