@@ -7,6 +7,7 @@ import numpy as np
 from hamilton.function_modifiers import config, tag
 
 from dataflow.maths.costs import CostModel
+from dataflow.maths.leverage import LoopTerms
 from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
@@ -179,8 +180,10 @@ def leverage_book__pool(
     lst_oracle_ratio: Column,
     lst_market_ratio: Column,
     eth_price: Column,
+    gas_unit_usd: Column,
     supplied_tokens: tuple[str, ...],
     target_ltv: float,
+    leverage_loop: LoopTerms | None,
     costs: CostModel,
 ) -> LeverageBook | None:
     """The position at the lending pool at the decision's row. Columns are those of the row alone."""
@@ -191,7 +194,9 @@ def leverage_book__pool(
         oracle_ratio=float(lst_oracle_ratio[0]),
         market_ratio=float(lst_market_ratio[0]),
         eth_price=float(eth_price[0]),
+        gas_unit_usd=float(gas_unit_usd[0]),
         target_ltv=target_ltv,
+        loop=leverage_loop,
         costs=costs,
     )
 

@@ -155,9 +155,8 @@ class HedgedBook:
     def _buy_and_stake(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Buy ETH with USDT at the desk, stake all of it that gas leaves, and short what was staked."""
         bought = self._bought(cash)
-        staked = (
-            bought - self._gas_eth("transfer") - self._gas_eth("stake" if self.leverage is None else "atomic_entry")
-        )
+        entry_gas = self._gas_eth("stake") if self.leverage is None else self.leverage.entry_gas_eth(bought)
+        staked = bought - self._gas_eth("transfer") - entry_gas
         if staked <= 0.0:
             return []
         desk = self.desk.venue
@@ -200,7 +199,7 @@ class HedgedBook:
             received, gas = sold * self.market_ratio * (1.0 - slippage), self._gas_eth("swap")
             unstaking = [swap(self.lst, LST_VENUES[self.lst], sold, intent)]
         else:
-            received, gas = self.leverage.slice_proceeds(share), self._gas_eth("atomic_deleverage_one_swap")
+            received, gas = self.leverage.slice_proceeds(share), 0.0
             unstaking = self.leverage.leave_share(share, intent)
         moved = received + (self.wallet_eth if share == 1.0 else 0.0) - gas - self._gas_eth("transfer")
         if moved <= 0.0:

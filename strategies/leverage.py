@@ -5,9 +5,10 @@ other way round. Either all of it happens or none.
 """
 
 import numpy as np
-from hamilton.function_modifiers import tag
+from hamilton.function_modifiers import config, tag
 
 from dataflow.maths.costs import CostModel
+from dataflow.maths.leverage import LoopTerms
 from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
@@ -46,7 +47,8 @@ def staked_eth(a_token_units: Column, liquidity_index: Column, supplied_ratio: C
 
 
 @tag(stage="decision", unit="fraction")
-def ltv_gap(ltv: Column, has_supplied: Column, target_ltv: float) -> Column:
+@config.when(loop=False)
+def ltv_gap__flash(ltv: Column, has_supplied: Column, target_ltv: float) -> Column:
     """Loan-to-value less its target while anything is supplied, else 0.
 
     Shape:  (rows,).
@@ -54,10 +56,31 @@ def ltv_gap(ltv: Column, has_supplied: Column, target_ltv: float) -> Column:
     Sign:   > 0 where too much is borrowed.
     Source: [domain] ruling 19, an absolute distance.
 
-    >>> ltv_gap(np.array([0.68]), np.ones(1), 0.65).round(6).tolist()
+    >>> ltv_gap__flash(np.array([0.68]), np.ones(1), 0.65).round(6).tolist()
     [0.03]
     """
     return frozen(np.where(has_supplied > 0.0, ltv - target_ltv, 0.0))
+
+
+@tag(stage="decision", unit="fraction")
+@config.when(loop=True)
+def ltv_gap__loop(
+    ltv: Column, has_supplied: Column, supplied_value_usd: Column, target_ltv: float, leverage_loop: LoopTerms
+) -> Column:
+    """Loan-to-value less its target while anything is supplied, else 0; 0 too where the loop would stop at once.
+
+    Shape:  (rows,).
+    Units:  fraction of one.
+    Sign:   > 0 where too much is borrowed.
+    Source: [domain] 3.2 and ruling 19; a loan below the loop's stop is not taken.
+
+    >>> ltv, one, worth = np.array([0.6, 0.5]), np.ones(2), np.array([[100.0], [100.0]])
+    >>> ltv_gap__loop(ltv, one, worth, 0.65, LoopTerms(10.0, 0.93)).round(6).tolist()
+    [0.0, -0.15]
+    """
+    gap = np.where(has_supplied > 0.0, ltv - target_ltv, 0.0)
+    is_too_little = (gap < 0.0) & (-gap * sum_columns(supplied_value_usd) < leverage_loop.stop_usd)
+    return frozen(np.where(is_too_little, 0.0, gap))
 
 
 @tag(stage="decision", unit="rule", role="decision", record="decision")
@@ -115,8 +138,10 @@ def leverage_book(
     lst_oracle_ratio: Column,
     lst_market_ratio: Column,
     eth_price: Column,
+    gas_unit_usd: Column,
     supplied_tokens: tuple[str, ...],
     target_ltv: float,
+    leverage_loop: LoopTerms | None,
     costs: CostModel,
 ) -> LeverageBook:
     """The position at the decision's row, as the order builder sees it. Columns are those of the row alone."""
@@ -127,7 +152,9 @@ def leverage_book(
         oracle_ratio=float(lst_oracle_ratio[0]),
         market_ratio=float(lst_market_ratio[0]),
         eth_price=float(eth_price[0]),
+        gas_unit_usd=float(gas_unit_usd[0]),
         target_ltv=target_ltv,
+        loop=leverage_loop,
         costs=costs,
     )
 

@@ -108,6 +108,7 @@ class Backtest:
             attribution_types=self.attribution_types,
             claims=config.claim is not None,
             rewards=bool(config.reward_tokens),
+            loop=config.loops_leverage,
             adapters=(self._hook,) if self.options.executor == "hamilton" else (),
         )
         self.parameters: Parameters = build_parameters(config, self.spec)

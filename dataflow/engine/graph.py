@@ -120,12 +120,14 @@ def build_graph(
     attribution_types: tuple[str, ...],
     claims: bool = False,
     rewards: bool = False,
+    loop: bool = False,
     adapters: tuple[object, ...] = (),
 ) -> Graph:
     """The graph of a mode.
 
     attribution_types: P&L nodes that the mode's attribution sums, in order. claims: whether staked ETH leaves through
-    a withdrawal queue. rewards: whether staking rewards are paid. adapters: Hamilton lifecycle adapters.
+    a withdrawal queue. rewards: whether staking rewards are paid. loop: whether leverage is a sequential loop, not a
+    flash loan. adapters: Hamilton lifecycle adapters.
     """
     claimed = ("claim",) if claims else ()
     more = (*claimed, "dust") if rewards else claimed
@@ -138,6 +140,7 @@ def build_graph(
         "value_parts": [*spec.value_parts, *(f"{part}_value_usd" for part in more)],
         "staked_parts": [*spec.staked_parts, *(f"{part}_quantity" for part in claimed)],
         "rewards": rewards,
+        "loop": loop,
         **spec.features,
     }
     built = (

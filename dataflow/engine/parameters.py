@@ -10,6 +10,7 @@ from dataflow.maths.costs import CostModel, Product
 from dataflow.maths.lending.accounts import EModeCategory, liquidation_bonus_of
 from dataflow.maths.lending.fixed_point import WAD
 from dataflow.maths.lending.rules import BASE_CURRENCY_UNIT, VERSIONS, Rules
+from dataflow.maths.leverage import LoopTerms, unwind_rounds
 from dataflow.venues.simulated.pool import LendingTerms, basis_points, reserve_terms
 from schemas.instruments import DUST_TOKENS, LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
@@ -19,6 +20,9 @@ from strategies.rules import ModeSpec
 
 _FUNDING_MEAN_SETTLEMENTS = 3
 _SECONDS_PER_HOUR = 3_600.0
+_LOOP_IN, _LOOP_OUT = ("borrow", "stake", "supply"), ("withdraw", "swap", "repay")
+_LOOP_EXIT_COST = 0.005
+"""Share of the value that a sale on the way out may lose, for counting the rounds whose gas is kept in reserve."""
 _WAD_DECIMALS = 18
 
 
@@ -210,17 +214,37 @@ def _assets(config: RunConfig, wallet_tokens: tuple[str, ...]) -> tuple[str, ...
     return tuple(dict.fromkeys([*traded, *held, *quote]))
 
 
+def leverage_loop(config: RunConfig) -> LoopTerms | None:
+    """Terms of the sequential loop; None where leverage comes from a flash loan.
+
+    On the way out a withdrawal may go as far as the pool lends: the LTV of its e-mode. Source: [domain] 3.2 and 4.4.
+    """
+    lending = config.venues.get(config.mode.lending_protocol or "")
+    if not config.loops_leverage or lending is None or lending.emode is None:
+        return None
+    return LoopTerms(config.mode.strategy_config.loop_stop_usd, lending.emode.ltv)
+
+
 def _gas(config: RunConfig, spec: ModeSpec, costs: CostModel) -> dict[str, object]:
     times = len(config.cex_venues) if spec.gas_per_venue else 1
 
+    terms, target = leverage_loop(config), config.mode.strategy_config.target_ltv or 0.0
+    looped: dict[str, tuple[str, ...]] = {}
+    if terms is not None:
+        looped["atomic_entry"] = ("stake", "supply")
+        looped["atomic_deleverage_one_swap"] = _LOOP_OUT * unwind_rounds(target, terms.ltv_limit, _LOOP_EXIT_COST)
+
     def units(operations: tuple[str, ...]) -> float:
-        return times * sum(costs.gas_units[operation] for operation in operations)
+        items = [item for operation in operations for item in looped.get(operation, (operation,))]
+        return times * sum(costs.gas_units[item] for item in items)
 
     multiple = config.mode.strategy_config.gas_reserve_multiple if config.scenario.gas_reserve else 0.0
     return {
         "entry_gas_units": units(spec.entry_operations),
         "exit_gas_units": units(spec.exit_operations),
         "gas_reserve_multiple": multiple,
+        "loop_round_gas_units": units(_LOOP_IN) if terms is not None else 0.0,
+        "levered_share": config.mode.stake_allocation_percentage or 1.0,
     }
 
 
@@ -228,6 +252,7 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
     strategy = config.mode.strategy_config
     limits = config.mode.component_config.risk_monitor.risk_limits
     values: dict[str, object] = {
+        "leverage_loop": leverage_loop(config),
         "dust_delta": config.mode.dust_delta,
         "dust_gas_multiple": strategy.dust_gas_multiple,
         "position_deviation_threshold": strategy.position_deviation_threshold,

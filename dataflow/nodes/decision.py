@@ -1,8 +1,9 @@
 """Decision stage: the facts that every strategy's rules share. The rules themselves are in ``strategies``."""
 
 import numpy as np
-from hamilton.function_modifiers import tag
+from hamilton.function_modifiers import config, tag
 
+from dataflow.maths.leverage import LoopTerms, loop_rounds
 from schemas.units import Column, frozen, sum_columns
 
 
@@ -46,6 +47,65 @@ def cooldown_over(epoch_seconds: Column, last_risk_exit_seconds: float, reentry_
     [0.0, 1.0]
     """
     return frozen((epoch_seconds - last_risk_exit_seconds >= reentry_cooldown_seconds).astype(np.float64))
+
+
+@tag(stage="decision", unit="gas_unit")
+def loop_gas_units(
+    equity_usd: Column,
+    levered_share: float,
+    target_ltv: float,
+    leverage_loop: LoopTerms,
+    loop_round_gas_units: float,
+) -> Column:
+    """Gas of the rounds that a full entry by the sequential loop takes at the row's equity.
+
+    Shape:  (rows,).
+    Units:  gas units.
+    Source: [domain] 3.2 and 4.6.
+
+    >>> loop_gas_units(np.array([100.0]), 1.0, 0.5, LoopTerms(10.0, 0.93), 700_000.0).tolist()
+    [2100000.0]
+    """
+    rounds = loop_rounds(equity_usd * levered_share, target_ltv, leverage_loop.stop_usd)
+    return frozen(rounds * loop_round_gas_units)
+
+
+@tag(stage="decision", unit="usd")
+@config.when(loop=True)
+def entry_gas_usd__loop(gas_unit_usd: Column, entry_gas_units: float, loop_gas_units: Column) -> Column:
+    """Gas of one full entry by the sequential loop, each of its operations a transaction of its own.
+
+    Shape:  (rows,).
+    Units:  USD.
+    Source: [domain] ruling 12.
+
+    >>> entry_gas_usd__loop(np.array([1e-5]), 400_000.0, np.array([2_100_000.0])).round(6).tolist()
+    [25.0]
+    """
+    return frozen(gas_unit_usd * (entry_gas_units + loop_gas_units))
+
+
+@tag(stage="decision", unit="usd")
+@config.when(loop=True)
+def gas_reserve_usd__loop(
+    gas_unit_usd: Column,
+    entry_gas_units: float,
+    loop_gas_units: Column,
+    exit_gas_units: float,
+    gas_reserve_multiple: float,
+) -> Column:
+    """What an entry by the sequential loop leaves in the wallet for later gas.
+
+        reserve = multiple x (gas of one entry + gas of one full exit)
+
+    Shape:  (rows,).
+    Units:  USD.
+    Source: [domain] ruling 12.
+
+    >>> gas_reserve_usd__loop(np.array([1e-5]), 400_000.0, np.array([2_100_000.0]), 1_500_000.0, 3.0).round(6).tolist()
+    [120.0]
+    """
+    return frozen(gas_unit_usd * ((entry_gas_units + loop_gas_units + exit_gas_units) * gas_reserve_multiple))
 
 
 @tag(stage="decision", unit="usd")

@@ -350,21 +350,23 @@ def gas_unit_usd(gas_price_gwei: Column, eth_price: Column, costs: CostModel) ->
 
 
 @tag(stage="market", unit="usd")
-def entry_gas_usd(gas_unit_usd: Column, entry_gas_units: float) -> Column:
+@config.when(loop=False)
+def entry_gas_usd__once(gas_unit_usd: Column, entry_gas_units: float) -> Column:
     """Gas of one full entry at the row's price.
 
     Shape:  (rows,).
     Units:  USD.
     Source: [domain] ruling 12.
 
-    >>> entry_gas_usd(np.array([1e-5]), 300_000.0).round(6).tolist()
+    >>> entry_gas_usd__once(np.array([1e-5]), 300_000.0).round(6).tolist()
     [3.0]
     """
     return frozen(gas_unit_usd * entry_gas_units)
 
 
 @tag(stage="market", unit="usd")
-def gas_reserve_usd(
+@config.when(loop=False)
+def gas_reserve_usd__once(
     gas_unit_usd: Column, entry_gas_units: float, exit_gas_units: float, gas_reserve_multiple: float
 ) -> Column:
     """What an entry leaves in the wallet for later gas.
@@ -375,7 +377,7 @@ def gas_reserve_usd(
     Units:  USD.
     Source: [domain] ruling 12.
 
-    >>> gas_reserve_usd(np.array([1e-5]), 300_000.0, 200_000.0, 3.0).round(6).tolist()
+    >>> gas_reserve_usd__once(np.array([1e-5]), 300_000.0, 200_000.0, 3.0).round(6).tolist()
     [15.0]
     """
     return frozen(gas_unit_usd * ((entry_gas_units + exit_gas_units) * gas_reserve_multiple))

@@ -22,6 +22,12 @@ class DecisionFrame(StageFrame):
     """Idle wallet balance after gas and reserve."""
     deployable_idle_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
     """The part of it that a rebalance moves."""
+    loop_gas_units: Series[float] | None = column("gas_unit", ge=0.0, le=UNITS_MAX)
+    """Gas of the rounds of an entry by the loop."""
+    entry_gas_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """Gas of one full entry by the loop."""
+    gas_reserve_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """What an entry by the loop leaves in the wallet."""
     dust_is_due: Series[float] | None = flag()
     """1 where reward tokens are worth their sale."""
     idle_is_due: Series[float] | None = flag()

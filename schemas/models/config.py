@@ -179,6 +179,11 @@ class RunConfig(RunSettings):
         return names[self.mode.lst_type]
 
     @property
+    def loops_leverage(self) -> bool:
+        """Whether leverage is taken on and off in a sequential loop instead of a flash loan."""
+        return self.mode.leverage_enabled and self.mode.strategy_config.leverage_route == "loop"
+
+    @property
     def claim(self) -> str | None:
         """Key of what the withdrawal queue owes; None where staked ETH does not leave through one."""
         if self.lst is None or self.mode.strategy_config.unstake_route != "queue":

@@ -66,6 +66,11 @@ class StrategyConfig(ConfigModel):
     """Debt over collateral that a leveraged mode holds."""
     ltv_drift_tolerance: Fraction | None = None
     """Risk limit: absolute distance from target_ltv that acts (ruling 19: 0.02)."""
+    leverage_route: Literal["flash", "loop"] = "flash"
+    """How leverage is taken on and off: one atomic group around a flash loan, or a sequential loop of loans, or sales,
+    each paying its own gas (domain 3.2)."""
+    loop_stop_usd: PositiveFloat = 10_000.0
+    """The loop stops before a loan below this value (domain 3.2)."""
     dust_gas_multiple: NonNegativeFloat = 1.0
     """Reward tokens are sold only when worth more than so many times the gas of their sale (domain 4.9)."""
     unstake_route: Literal["swap", "queue"] = "swap"

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from dataflow.market.random_markets import random_market
-from tests.support.runs import MemoryRun, prepared, run_in_memory
+from dataflow.records.replay import replay
+from tests.support.runs import (
+    HEALTH,
+    MemoryRun,
+    assert_same_business,
+    prepared,
+    run_in_memory,
+    run_in_partitions,
+)
 
 ROWS = 3
 FEE_BPS = 5.0
@@ -34,3 +42,48 @@ def test_a_free_flash_loan_costs_nothing(tmp_path: Path) -> None:
     run = entered(log_dir=tmp_path)
     assert run.column("transaction_costs")[0] == 0.0
     assert run.column("ltv")[0] == pytest.approx(TARGET_LTV, rel=1e-12)
+
+
+LOOP = "strategy_config.leverage_route=loop"
+
+
+def test_the_loop_holds_the_atomic_position_but_for_its_stop(tmp_path: Path) -> None:
+    stop_usd = 50.0
+    atomic = entered(log_dir=tmp_path / "flash")
+    looped = entered(LOOP, f"strategy_config.loop_stop_usd={stop_usd}", log_dir=tmp_path / "loop")
+    price = looped.column("eth_price")[0]
+    missing = atomic.column("supplied_value_usd")[0].sum() - looped.column("supplied_value_usd")[0].sum()
+    assert 0.0 < missing <= stop_usd / (1.0 - TARGET_LTV)
+    assert looped.column("equity_usd")[0] == pytest.approx(atomic.column("equity_usd")[0], abs=1e-9 * 100.0 * price)
+    assert looped.column("ltv")[0] == pytest.approx(TARGET_LTV, abs=1e-3)
+    assert looped.column("transaction_costs")[0] == 0.0
+    operations = {event["operation_type"] for event in looped.events("operation_executions")}
+    assert operations == {"stake", "supply", "borrow"}
+
+
+def test_the_loop_pays_the_gas_of_every_operation(tmp_path: Path) -> None:
+    gas = ("scenario:slippage=false",)
+    backtest = prepared("eth_leveraged", overrides=(LOOP, *gas))
+    market = random_market(backtest.market_request(), 1, ROWS, calm_rows=ROWS)
+    run = run_in_memory(backtest, market, tmp_path)
+    units = {"stake": 150_000, "supply": 250_000, "borrow": 300_000}
+    done = [e for e in run.events("operation_executions") if e["timestamp"] == str(run.instants[0])]
+    paid = sum(units[str(event["operation_type"])] for event in done) * run.column("gas_price_gwei")[0] * 1e-9
+    assert len(done) > 10
+    assert run.column("transaction_costs")[0] == pytest.approx(-paid, rel=1e-12)
+    assert np.abs(run.column("unexplained_pnl")).max() <= 1e-9 * 100.0
+
+
+@pytest.mark.parametrize(("mode", "seed"), [("eth_leveraged", 3), ("usdt_market_neutral", 8)])
+def test_the_loop_holds_its_laws_on_a_violent_market(mode: str, seed: int, tmp_path: Path) -> None:
+    backtest = prepared(mode, overrides=(LOOP,))
+    market = random_market(backtest.market_request(), seed, 300, calm_rows=120)
+    one = run_in_memory(backtest, market, tmp_path / "one")
+    assert one.outcome.counts.operations_failed == 0
+    assert {"withdraw", "swap", "repay", "borrow"} <= {e["operation_type"] for e in one.events("operation_executions")}
+    assert np.abs(one.column("unexplained_pnl")).max() <= 1e-9 * backtest.config.initial_capital
+    assert replay(tmp_path / "one").ok
+    windowed = run_in_memory(prepared(mode, overrides=(LOOP,), window=7), market, tmp_path / "window")
+    assert_same_business(one, windowed)
+    chained = run_in_partitions(backtest, market, tmp_path / "chained", [1, 48, 130])
+    assert_same_business(one, chained, without=(HEALTH,))

@@ -62,17 +62,17 @@ def test_premiums_are_over_the_reference() -> None:
 def test_gas_is_charged_in_usd_at_the_price_of_eth() -> None:
     unit = market.gas_unit_usd(np.array([10.0]), np.array([3_000.0]), CHARGED)
     assert unit.tolist() == pytest.approx([3e-5])
-    assert market.entry_gas_usd(unit, 250_000.0).tolist() == pytest.approx([7.5])
+    assert market.entry_gas_usd__once(unit, 250_000.0).tolist() == pytest.approx([7.5])
 
 
 def test_reserve_is_a_multiple_of_one_entry_and_one_exit() -> None:
-    reserve = market.gas_reserve_usd(np.array([3e-5]), 250_000.0, 220_000.0, 3.0)
+    reserve = market.gas_reserve_usd__once(np.array([3e-5]), 250_000.0, 220_000.0, 3.0)
     assert reserve.tolist() == pytest.approx([3.0 * (7.5 + 6.6)])
 
 
 def test_a_run_without_gas_reserves_none() -> None:
     unit = market.gas_unit_usd(np.array([10.0]), np.array([3_000.0]), CostModel.free())
-    assert market.gas_reserve_usd(unit, 250_000.0, 220_000.0, 3.0).tolist() == [0.0]
+    assert market.gas_reserve_usd__once(unit, 250_000.0, 220_000.0, 3.0).tolist() == [0.0]
 
 
 def test_a_dollar_of_usdt_is_a_dollar_and_weth_is_eth() -> None:
