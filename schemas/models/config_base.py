@@ -28,7 +28,8 @@ DEFAULT_CAPITAL: Final[dict[ShareClassName, float]] = {"USDT": 100_000.0, "ETH":
 class ConfigModel(BaseModel):
     """A frozen model that refuses unknown keys and silent conversions (a number is never read from text)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Built when first used: most models are read as part of another one only.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 ModeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
