@@ -95,13 +95,13 @@ def test_a_venue_takes_coins_that_back_nothing_and_bears_what_is_missing(tmp_pat
     steps = liquidation_deltas(run)[:6]
     assert [event["delta_type"] for event in steps] == [
         "liquidation",
+        "liquidation",
+        "fee",
+        "liquidation",
         "realized_pnl",
         "fee",
-        "liquidation",
-        "fee",
-        "liquidation",
     ]
-    sold, missing = steps[3], steps[5]
+    sold, missing = steps[1], steps[3]
     assert changes(sold) == {
         "binance:BaseToken:BTC": pytest.approx(-held),
         "binance:BaseToken:USDT": pytest.approx(held * PRICE),

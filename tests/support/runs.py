@@ -164,10 +164,11 @@ def run_in_partitions(backtest: Backtest, market: Market, log_dir: Path, cuts: S
         )
         state = RunState.from_json(run.state.to_json())
         runs.append(run)
-    return _chained(runs)
+    return chained(runs)
 
 
-def _chained(runs: Sequence[MemoryRun]) -> MemoryRun:
+def chained(runs: Sequence[MemoryRun]) -> MemoryRun:
+    """Partitions of one run, one after the other, as if they were that run."""
     columns = {
         stage: {name: np.concatenate([run.columns[stage][name] for run in runs]) for name in names}
         for stage, names in runs[0].columns.items()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from dataflow.maths.deltas import Deltas
+from dataflow.maths.deltas import Deltas, snapped
 from dataflow.maths.lending.fixed_point import MAX_UINT256, WAD, ray_div
 from dataflow.maths.lending.liquidation import Liquidated, LiquidationCall, liquidate
 from dataflow.maths.lending.pool import Pool
@@ -54,9 +54,7 @@ class SimulatedLiquidator:
         if ratio is None or ratio >= world.margin_min:
             return None
         account = _Account(world, venue)
-        account.close_at_mark()
-        account.sell_coins_without_use()
-        account.write_off_shortfall()
+        account.close()
         facts = {"margin_ratio": ratio, "margin_ratio_min": world.margin_min, "mark_price": account.mark}
         return account.statement(facts)
 
@@ -133,39 +131,39 @@ class _Account:
         self.mark = self.world.snapshot.value_of("perp_mark", self.venue)
         self._margin = cex_key(self.venue, self.world.snapshot.margin_token)
 
-    def close_at_mark(self) -> None:
-        """Close the whole position, settle its profit, and charge taker and liquidation fee."""
+    def close(self) -> None:
+        """Close the whole position at its mark, for its profit, taker fee and liquidation fee.
+
+        Where coins beside the margin do not back what is then owed, they are sold first (ADR 0014); what is owed with
+        nothing behind it is the venue's loss. So no balance passes below what the venue lets it be.
+        """
         world, books = self.world, self.world.books
         units, entry = books.units[self._perp], books.entry_price[self._perp]
         profit = world.snapshot.margin_units(realised_pnl(units, entry, -units, self.mark), self.mark)
         fee_usd = abs(units) * self.mark * world.costs.forced_close_fee(self.venue)
+        fee = world.snapshot.margin_units(fee_usd, self.mark)
         self._book(DeltaType.LIQUIDATION, OperationType.PERP_TRADE, ((self._perp, -units),), self.mark)
         world.books = world.books.entered(self._perp, 0.0)
+        self._cover(profit - fee)
         if profit != 0.0:
             self._book(DeltaType.REALIZED_PNL, OperationType.PERP_TRADE, ((self._margin, profit),), self.mark)
-        self._charge(OperationType.PERP_TRADE, world.snapshot.margin_units(fee_usd, self.mark))
+        self._charge(OperationType.PERP_TRADE, fee)
 
-    def sell_coins_without_use(self) -> None:
-        """Sell all coins beside the margin where they do not back what is owed any more. ADR 0014."""
+    def _cover(self, result: float) -> None:
+        """Sell coins, and write off the rest, where margin and coins do not bear a result, in the margin token."""
         world = self.world
         coins = 0.0 if self._coins == self._margin else world.books.units.get(self._coins, 0.0)
-        owed = -world.books.units[self._margin]
         price = world.snapshot.value_of("spot_price", self.venue) if coins else 0.0
-        if coins == 0.0 or owed <= world.collateral_factor.get(self.venue, 0.0) * coins * price:
+        if world.books.units[self._margin] + result >= -world.collateral_factor.get(self.venue, 0.0) * coins * price:
             return
-        worth = coins * price
-        sold: Deltas = ((self._coins, -coins), (self._margin, worth))
-        self._book(DeltaType.LIQUIDATION, OperationType.SPOT_TRADE, sold, price)
-        self._charge(OperationType.SPOT_TRADE, worth * world.costs.fee("spot", self.venue))
-
-    def write_off_shortfall(self) -> None:
-        """Bring what is owed without anything behind it to 0: it is the venue's loss."""
-        world = self.world
-        left = world.books.units[self._margin]
-        if left >= 0.0 or (self._coins != self._margin and world.books.units.get(self._coins, 0.0) > 0.0):
-            return
-        self.venue_loss_usd = -left * self._margin_price
-        self._book(DeltaType.LIQUIDATION, OperationType.PERP_TRADE, ((self._margin, -left),))
+        if coins:
+            sold: Deltas = ((self._coins, -coins), (self._margin, coins * price))
+            self._book(DeltaType.LIQUIDATION, OperationType.SPOT_TRADE, sold, price)
+            self._charge(OperationType.SPOT_TRADE, coins * price * world.costs.fee("spot", self.venue))
+        missing = -(world.books.units[self._margin] + result)
+        if missing > 0.0:
+            self.venue_loss_usd = missing * self._margin_price
+            self._book(DeltaType.LIQUIDATION, OperationType.PERP_TRADE, ((self._margin, missing),))
 
     def statement(self, facts: dict[str, float]) -> Liquidation:
         """What was done."""
@@ -188,7 +186,8 @@ class _Account:
         """Take a fee, in the margin token."""
         if fee > 0.0:
             token = self.world.snapshot.margin_token
-            self._book(DeltaType.FEE, operation, ((self._margin, -fee),), fee=(fee, token))
+            charged = snapped(((self._margin, -fee),), self.world.books.units)
+            self._book(DeltaType.FEE, operation, charged, fee=(fee, token))
             self.fees_usd += fee * self._margin_price
 
     def _book(
