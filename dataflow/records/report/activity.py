@@ -9,20 +9,21 @@ import numpy as np
 
 from dataflow.records.reading import EventRecord
 from dataflow.records.report.charts import PART_COLOURS, Bar, BarChart, Mark, Strip, spoken
-from dataflow.records.report.run_files import RunFiles
+from dataflow.records.report.run_files import RunFiles, number
 from dataflow.records.tables import Table, amount
 from schemas.errors import ErrorCode
 from schemas.operations import DecisionType, DeltaType, ExecutionStatus
 from schemas.units import BPS, INSTANT_DTYPE
 
 LIMIT_LANE: Final = "risk limit"
+ERROR_LANE: Final = "error"
 SLIPPAGE: Final = "slippage and spread"
 _NO_FLOW: Final = "no operation"
 
 
 def decision_strip(run: RunFiles) -> Strip:
-    """Every decision but to hold, then every report that a risk limit was crossed or holds again."""
-    return Strip("Decisions", (*_decisions(run), *_limits(run)))
+    """Every decision but to hold, then reports that a risk limit was crossed or holds again, then errors."""
+    return Strip("Decisions", (*_decisions(run), *_reports(run, LIMIT_LANE), *_reports(run, ERROR_LANE)))
 
 
 def operation_strip(run: RunFiles) -> Strip:
@@ -33,33 +34,29 @@ def operation_strip(run: RunFiles) -> Strip:
 def _decisions(run: RunFiles) -> Iterator[Mark]:
     for event in run.events("strategy_decisions"):
         if event["decision_type"] != DecisionType.HOLD:
-            orders, value = event["orders_generated"], _number(event, "total_order_value_usd")
+            orders, value = event["orders_generated"], number(event, "total_order_value_usd")
             text = f"{spoken(str(event['decision_reason']))}: {orders} orders, {amount(value)} USD"
             yield Mark(_instant(event), spoken(str(event["decision_type"])), text)
 
 
-def _limits(run: RunFiles) -> Iterator[Mark]:
+def _reports(run: RunFiles, lane: str) -> Iterator[Mark]:
+    """System errors of one lane: risk limits, or everything else."""
     for event in run.events("system_errors"):
-        if event["error_code"] == ErrorCode.RISK_LIMIT_BREACHED:
-            yield Mark(_instant(event), LIMIT_LANE, str(event["error_message"]), is_fault=True)
+        if (event["error_code"] == ErrorCode.RISK_LIMIT_BREACHED) is (lane == LIMIT_LANE):
+            text = f"{event['error_code']} {event['error_message']}"
+            yield Mark(_instant(event), lane, text, is_fault=True)
 
 
 def _operations(run: RunFiles) -> Iterator[Mark]:
     for event in run.events("operation_executions"):
         failed = event["status"] in (ExecutionStatus.FAILED, ExecutionStatus.ROLLED_BACK)
-        token, done = event["source_token"], _number(event, "executed_amount")
+        token, done = event["source_token"], number(event, "executed_amount")
         what = f"{event['status']} {event['error_code']}" if failed else f"{amount(done)} {token}"
         yield Mark(_instant(event), spoken(str(event["operation_type"])), f"{event['venue']}: {what}", is_fault=failed)
 
 
 def _instant(event: EventRecord) -> np.datetime64:
     return np.datetime64(str(event["timestamp"])).astype(INSTANT_DTYPE)
-
-
-def _number(event: EventRecord, name: str) -> float:
-    """A number of an event, 0 where it does not apply."""
-    value = event[name]
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def costs_of(run: RunFiles) -> Costs:
         if event["delta_type"] == DeltaType.FEE:
             row = max(int(np.searchsorted(run.instants, _instant(event), side="right")) - 1, 0)
             kind = operations.get(str(event["source_operation_id"]), (_NO_FLOW, str(event["trigger_source"])))
-            fees[kind] += _number(event, "total_delta_value_usd") / float(price[row])
+            fees[kind] += number(event, "total_delta_value_usd") / float(price[row])
     counts = Counter(operations.values())
     kinds = sorted({*counts, *fees}, key=lambda kind: -fees[kind])
     total = -float(run.column("transaction_costs")[-1])
@@ -127,8 +124,8 @@ def costs_table(run: RunFiles, costs: Costs) -> Table:
     )
 
 
-def costs_chart(run: RunFiles, costs: Costs) -> BarChart:
-    """Fees by type of operation, and slippage, as bars."""
+def costs_chart(run: RunFiles, costs: Costs) -> BarChart | None:
+    """Fees by type of operation, and slippage, as bars; None where nothing cost anything."""
     by_type: defaultdict[str, float] = defaultdict(float)
     for each in costs.by_operation:
         by_type[spoken(each.operation_type)] += each.fees
@@ -138,7 +135,7 @@ def costs_chart(run: RunFiles, costs: Costs) -> BarChart:
         for name, cost in by_type.items()
         if cost != 0.0
     )
-    return BarChart("costs", "Costs by kind", "", bars, run.summary.share_class)
+    return BarChart("costs", "Costs by kind", "", bars, run.summary.share_class) if bars else None
 
 
 def _money(value: float, capital: float) -> tuple[str, str]:

@@ -1,18 +1,18 @@
-"""Charts as Plotly figures in one style. Plotly is imported here and nowhere else: it is slow to load."""
+"""Charts as Plotly figures. ``pages`` imports this only when it draws: Plotly is slow to load."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
 
+from dataflow.records.report.bars import bars_figure
 from dataflow.records.report.charts import (
     GRID,
     INK,
     QUIET,
     WARNING,
-    Bar,
     BarChart,
     Chart,
     Mark,
@@ -22,6 +22,7 @@ from dataflow.records.report.charts import (
     Strip,
     TimeChart,
 )
+from dataflow.records.report.style import BOTTOM, TOP, faint, layout, softened
 from dataflow.records.report.thinning import Rows, changed_rows, kept_rows
 from schemas.units import Column, Instants
 
@@ -34,26 +35,24 @@ STEP_ROWS: Final = 200
 MARKS_PER_LANE_MAX: Final = 300
 """Ticks of a lane at most; more would be one solid bar."""
 
-_FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 16, 8, 34
 _HEADING: Final = 26
 """Pixels above a panel for its title and legend."""
 
 _GAP: Final = 16
 _LANE: Final = 20
-_BAR: Final = 30
-_TEXT_ROOM: Final = 0.42
-"""Share of the bars' axis kept for what is written beside them."""
+
 _LINE_WIDTH: Final = 920
 """Pixels that title and legend may fill beside each other; a legend that is wider gets lines of its own."""
 
 _CHARACTER, _SYMBOL = 5.9, 42
 """Pixels of a character and of the symbol of a legend."""
 
-_SOFT, _FAINT = 0.72, 0.14
-"""Strength of a colour in stacked areas and bars, and of what is filled under a line."""
-
 _TIME_ROOM: Final = 0.005
+"""Share of the time axis left free on both sides, so that marks on the first and last row are seen."""
+
+_TIME_ROOM_MIN: Final = 60_000.0
+"""Milliseconds that are left free at least: a run may have one row."""
+
 _MARGIN: Final = 0.06
 """Share of an axis left free beyond values and levels."""
 
@@ -63,7 +62,7 @@ def figure_json(chart: Chart, span: tuple[np.datetime64, np.datetime64]) -> dict
 
     span: the time axis of every time chart.
     """
-    figure = _bars(chart) if isinstance(chart, BarChart) else _panels(chart, span)
+    figure = bars_figure(chart) if isinstance(chart, BarChart) else _panels(chart, span)
     drawn: dict[str, object] = figure.to_plotly_json()
     return drawn
 
@@ -82,22 +81,10 @@ class _Frame:
         return "y" if self.number == 1 else f"y{self.number}"
 
 
-def _layout(height: int) -> dict[str, object]:
-    return {
-        "height": height,
-        "margin": {"l": _LEFT, "r": _RIGHT, "t": _TOP, "b": _BOTTOM},
-        "font": {"family": _FONT, "size": 12, "color": INK},
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "hoverlabel": {"bgcolor": "white", "bordercolor": GRID, "font": {"size": 12, "color": INK}, "namelength": -1},
-        "showlegend": True,
-    }
-
-
 def _panels(chart: TimeChart, span: tuple[np.datetime64, np.datetime64]) -> go.Figure:
     frames, height = _frames(chart.panels)
-    inner = height - _TOP - _BOTTOM
-    figure = go.Figure(layout=_layout(height))
+    inner = height - TOP - BOTTOM
+    figure = go.Figure(layout=layout(height))
     figure.update_layout(
         hovermode="x unified",
         xaxis={
@@ -136,7 +123,7 @@ def _frames(panels: Sequence[Panel | Strip]) -> tuple[list[_Frame], int]:
         height = panel.height if isinstance(panel, Panel) else _LANE * len(panel.lanes) + 8
         frames.append(_Frame(number, heading, top + heading, height))
         top += heading + height + _GAP
-    return frames, top - _GAP + _TOP + _BOTTOM
+    return frames, top - _GAP + TOP + BOTTOM
 
 
 def _heading_lines(panel: Panel | Strip) -> int:
@@ -243,7 +230,7 @@ def _traces(series: Series, instants: Instants, panel: Panel, frame: _Frame) -> 
         "name": series.name,
         "x": milliseconds(instants),
         "yaxis": frame.axis,
-        "mode": "lines",
+        "mode": "lines" if len(instants) > 1 else "markers",
         "hovertemplate": f"%{{y:{panel.value_format}}}",
         "legendgroup": series.name,
         "showlegend": True,
@@ -253,22 +240,26 @@ def _traces(series: Series, instants: Instants, panel: Panel, frame: _Frame) -> 
         return
     line = {"color": series.colour, "width": 1.5, "shape": "hv" if series.shape is Shape.STEP else "linear"}
     fill = "tozeroy" if series.shape is Shape.FILLED else "none"
-    yield go.Scatter(y=series.values, line=line, fill=fill, fillcolor=_faint(series.colour), **style)
+    yield go.Scatter(y=series.values, line=line, fill=fill, fillcolor=faint(series.colour), **style)
 
 
-def _areas(series: Series, style: dict[str, object], panel: Panel) -> Iterator[go.Scatter]:
+def _areas(series: Series, style: Mapping[str, object], panel: Panel) -> Iterator[go.Scatter]:
     """What lies above zero and what lies below, each on its own stack; one of them tells the value to who points."""
     sides = {"gain": np.maximum(series.values, 0.0), "cost": np.minimum(series.values, 0.0)}
     drawn = {side: values for side, values in sides.items() if np.any(values)}
-    told = {"customdata": series.values, "hovertemplate": f"%{{customdata:{panel.value_format}}}", "showlegend": True}
-    untold = {"hoverinfo": "skip", "hovertemplate": None, "showlegend": False}
+    told: dict[str, object] = {
+        "customdata": series.values,
+        "hovertemplate": f"%{{customdata:{panel.value_format}}}",
+        "showlegend": True,
+    }
+    untold: dict[str, object] = {"hoverinfo": "skip", "hovertemplate": None, "showlegend": False}
     for number, (side, values) in enumerate(drawn.items()):
         yield go.Scatter(
             {**style, **(untold if number else told)},
             y=values,
             stackgroup=f"{side}{style['yaxis']}",
             line={"width": 0, "color": series.colour},
-            fillcolor=_softened(series.colour),
+            fillcolor=softened(series.colour),
         )
 
 
@@ -325,54 +316,6 @@ def _gathered(marks: Sequence[Mark]) -> tuple[list[Mark], list[str]]:
     return list(first.values()), texts
 
 
-def _bars(chart: BarChart) -> go.Figure:
-    bars: Sequence[Bar] = chart.bars
-    figure = go.Figure(layout=_layout(_BAR * len(bars) + _TOP + _BOTTOM))
-    figure.add_trace(
-        go.Bar(
-            orientation="h",
-            y=list(range(len(bars))),
-            x=[bar.length for bar in bars],
-            base=[bar.start for bar in bars],
-            marker={"color": [_softened(bar.colour) for bar in bars], "line": {"width": 0}},
-            text=[bar.text for bar in bars],
-            textposition="none",
-            hovertemplate="%{text}<extra></extra>",
-            width=0.66,
-            showlegend=False,
-        )
-    )
-    ends = [(min(bar.start, bar.start + bar.length), max(bar.start, bar.start + bar.length)) for bar in bars]
-    low, high = min(0.0, *(end[0] for end in ends)), max(0.0, *(end[1] for end in ends))
-    room = (high - low) * _TEXT_ROOM
-    for number, (bar, (_, right)) in enumerate(zip(bars, ends, strict=True)):
-        figure.add_annotation(
-            text=bar.text, x=right, y=number, xanchor="left", xshift=6, showarrow=False, font={"size": 11, "color": INK}
-        )
-    figure.update_layout(
-        xaxis={
-            "range": [low - (high - low) * 0.02, high + room],
-            "tickformat": ",.6~f",
-            "gridcolor": GRID,
-            "zeroline": True,
-            "zerolinecolor": QUIET,
-            "nticks": 8,
-            "fixedrange": True,
-        },
-        yaxis={
-            "tickvals": list(range(len(bars))),
-            "ticktext": [bar.name for bar in bars],
-            "ticklabelstandoff": 6,
-            "range": [len(bars) - 0.4, -0.6],
-            "automargin": True,
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
-    )
-    return figure
-
-
 def milliseconds(instants: Instants) -> Column:
     """Instants as Plotly's date axis takes numbers: milliseconds since 1970, UTC."""
     numbers: Column = instants.astype("datetime64[ms]").astype(np.float64)
@@ -380,22 +323,7 @@ def milliseconds(instants: Instants) -> Column:
 
 
 def _time_range(span: tuple[np.datetime64, np.datetime64]) -> list[float]:
-    """The run with a little room on both sides, so that marks on its first and last row are seen."""
+    """First and last instant of the axis."""
     first, last = milliseconds(np.array(span)).tolist()
-    room = (last - first) * _TIME_ROOM
+    room = max((last - first) * _TIME_ROOM, _TIME_ROOM_MIN)
     return [first - room, last + room]
-
-
-def _softened(colour: str) -> str:
-    """A colour mixed with white, so that a line upon it is seen; opaque, so that the grid under it is not."""
-    mixed = (round(_SOFT * part + (1.0 - _SOFT) * 255.0) for part in _channels(colour))
-    return "rgb({},{},{})".format(*mixed)
-
-
-def _faint(colour: str) -> str:
-    return "rgba({},{},{},{})".format(*_channels(colour), _FAINT)
-
-
-def _channels(colour: str) -> tuple[int, int, int]:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return red, green, blue

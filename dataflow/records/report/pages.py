@@ -52,6 +52,7 @@ def html_page(run: RunFiles) -> str:
         .render(
             run=run,
             summary=run.summary,
+            notices=_notices(run),
             sections=parts,
             figures={chart.name: figure_json(chart, span) for chart in charts},
             tiles=_tiles(run),
@@ -70,6 +71,7 @@ def markdown_page(run: RunFiles) -> str:
         .render(
             run=run,
             summary=run.summary,
+            notices=_notices(run),
             sections=sections(run),
             spark=sparkline(run.column("equity_share_class")),
             configuration=_configuration(run),
@@ -113,6 +115,13 @@ def _paired(items: Sequence[Item]) -> list[list[Item]]:
 
 def _is_narrow(item: Item) -> bool:
     return isinstance(item, Table) and len(item.header) <= _NARROW_COLUMNS
+
+
+def _notices(run: RunFiles) -> list[str]:
+    """What a reader must know before the numbers: shocks, what broke first, warnings."""
+    summary = run.summary
+    broken = [] if summary.first_break is None else [f"What broke first: {summary.first_break.sentence()}"]
+    return [*(f"Shock: {shock}" for shock in summary.shocks), *broken, *summary.warnings]
 
 
 def _tiles(run: RunFiles) -> list[tuple[str, str]]:

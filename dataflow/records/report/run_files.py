@@ -86,6 +86,12 @@ def without_absent(values: Column) -> Column:
     return np.where(values == NOT_APPLICABLE, np.nan, values)
 
 
+def number(event: EventRecord, name: str) -> float:
+    """A number of an event, 0 where it does not apply."""
+    value = event[name]
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 def _opened(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)

@@ -51,7 +51,7 @@ def _sections(run: RunFiles) -> Iterator[Section]:
     if rates:
         yield Section("rates", "Funding and rates", rates)
     yield Section("positions", "Positions and operations", (position_chart(run, operation_strip(run)),))
-    yield Section("costs", "Costs", (costs_chart(run, costs), costs_table(run, costs)))
+    yield Section("costs", "Costs", (*_shown(costs_chart(run, costs)), costs_table(run, costs)))
     yield Section("checks", "Reconciliation and errors", (reconciliation_table(run), errors_table(run)))
     yield Section("provenance", "Configuration and data", tuple(_provenance(run)))
 

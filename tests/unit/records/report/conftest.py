@@ -1,8 +1,8 @@
 """Finished runs of modes that differ in what they hold, each made when a test first asks for it."""
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -10,8 +10,13 @@ from dataflow.app.backtest import BacktestRequest, run_backtest
 from dataflow.market.synthetic import write_synthetic
 from tests.support.runs import results_dir_of
 
-FinishedMode = Callable[[str], Path]
-"""Mode to the results directory of its run."""
+
+class FinishedMode(Protocol):
+    """Mode, and what else is asked of the run, to its results directory."""
+
+    def __call__(self, mode: str, *, scenario: str = "", end: str | None = None) -> Path:
+        """Run it, unless it was run before."""
+
 
 DAYS = 24
 
@@ -23,8 +28,15 @@ def results_of(tmp_path_factory: pytest.TempPathFactory) -> FinishedMode:
     data = write_synthetic(place / "set", days=DAYS)
 
     @cache
-    def run(mode: str) -> Path:
-        request = BacktestRequest(mode=mode, data=str(data), logs=place / "logs", results=place / "results")
+    def run(mode: str, *, scenario: str = "", end: str | None = None) -> Path:
+        request = BacktestRequest(
+            mode=mode,
+            data=str(data),
+            end=end,
+            scenarios=(scenario,) if scenario else (),
+            logs=place / "logs",
+            results=place / "results",
+        )
         return results_dir_of(run_backtest(request))
 
     return run

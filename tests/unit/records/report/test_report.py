@@ -16,6 +16,7 @@ from dataflow.app.backtest import BacktestRequest, run_backtest
 from dataflow.records.report.activity import LIMIT_LANE, costs_of, decision_strip, operation_strip
 from dataflow.records.report.charts import BarChart, Panel, TimeChart
 from dataflow.records.report.drawing import figure_json
+from dataflow.records.report.holdings import exposure_chart
 from dataflow.records.report.pages import html_page, markdown_page, write_report
 from dataflow.records.report.performance import attribution_chart, equity_chart, month_grid, waterfall
 from dataflow.records.report.risk import limits_of
@@ -163,6 +164,16 @@ def test_the_parts_over_time_add_up_to_the_total_on_every_row(mode: str, results
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_the_places_add_up_to_the_equity_on_every_row(mode: str, results_of: FinishedMode) -> None:
+    run = RunFiles(results_of(mode))
+    by_place = exposure_chart(run).panels[0]
+    assert isinstance(by_place, Panel)
+    *places, equity = by_place.series
+    summed = np.sum([place.values for place in places], axis=0)
+    np.testing.assert_allclose(summed, equity.values, rtol=1e-12, atol=0.0)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_the_months_multiply_to_the_total_return(mode: str, results_of: FinishedMode) -> None:
     run = RunFiles(results_of(mode))
     grid = month_grid(run)
@@ -200,12 +211,43 @@ def test_a_limit_that_was_crossed_is_said(results_of: FinishedMode) -> None:
     run = RunFiles(results_of("ml_btc_directional_btc_margin"))
     limits = {limit.name: limit for limit in limits_of(run)}
     assert limits["drawdown"].worst == run.summary.max_drawdown
-    assert limits["margin ratio, liquidation"].worst == run.summary.min_margin_ratio
+    worst_margin, after_trading = limits["margin ratio, liquidation"].worst, run.summary.min_margin_ratio
+    assert worst_margin is not None
+    assert after_trading is not None
+    assert worst_margin <= after_trading
     for limit in limits.values():
         assert limit.worst is not None
         expected = limit.worst >= limit.limit if limit.is_floor else limit.worst <= limit.limit
         assert limit.is_kept is expected
         assert limit.row()[-1] == ("kept" if expected else "crossed")
+
+
+def test_a_limit_that_trading_restored_within_the_row_counts_as_crossed(results_of: FinishedMode) -> None:
+    run = RunFiles(results_of("usdt_market_neutral", scenario="price_gap_up_80pct"))
+    first = run.summary.first_break
+    assert first is not None
+    assert first.what == "cex_margin_ratio"
+    limits = {limit.name: limit for limit in limits_of(run)}
+    assert limits["margin ratio, reduce"].worst == pytest.approx(first.value, rel=1e-9)
+    assert limits["margin ratio, reduce"].is_kept is False
+    assert limits["margin ratio, liquidation"].is_kept is True
+    page = markdown_page(run)
+    assert first.sentence() in page
+    assert all(shock in page for shock in run.summary.shocks)
+
+
+@pytest.mark.parametrize(("mode", "asked", "absent"), [
+    pytest.param("usdt_market_neutral", {"scenario": "frictionless"}, {"costs"}, id="nothing-costs"),
+    pytest.param("eth_leveraged", {"end": "2024-01-01"}, {"rates"}, id="one-row"),
+    pytest.param("btc_basis", {"end": "2024-01-01T02:00"}, {"risk", "costs"}, id="nothing-traded"),
+])  # fmt: skip
+def test_what_did_not_happen_is_left_out(
+    mode: str, asked: dict[str, str], absent: set[str], results_of: FinishedMode
+) -> None:
+    run = RunFiles(results_of(mode, **asked))
+    charts = charts_of(run).keys()
+    assert charts == {"equity", "waterfall", "attribution", "exposure", "positions", "costs", *APPLIES[mode]} - absent
+    assert json.loads(Page(html_page(run)).figures).keys() == charts
 
 
 def test_the_drawing_keeps_the_extremes_of_a_long_series(results_of: FinishedMode) -> None:
