@@ -43,7 +43,10 @@ PLACE_COLOURS: Final = {
     "staked": TEAL,
     "supplied": GREEN,
     "debt": ROSE,
+    "withdrawal queue": CYAN,
+    "rewards": OLIVE,
 }
+"""A place has one colour in every report."""
 
 
 class Shape(StrEnum):

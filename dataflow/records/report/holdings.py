@@ -17,21 +17,20 @@ from dataflow.records.report.charts import (
     coloured,
     is_flat,
     moving,
+    spoken,
 )
 from dataflow.records.report.risk import net_delta_panels
 from dataflow.records.report.run_files import RunFiles
 from schemas.units import Column
 
-_PLACES: Final = {
-    "wallet_value_usd": "wallet",
-    "exchange_value_usd": "exchanges",
-    "margined_value_usd": "margin",
-    "staked_value_usd": "staked",
-    "supplied_value_usd": "supplied",
-    "debt_value_usd": "debt",
-}
-"""Exposure column, by asset, to the place whose value it is; a mode sums those that it has."""
+_VALUE: Final = "_value_usd"
+_ALL: Final = f"asset{_VALUE}"
+"""Value of each asset; the places that it sums have the same labels."""
 
+_NAMES: Final = {"exchange": "exchanges", "margined": "margin", "claim": "withdrawal queue", "dust": "rewards"}
+"""Places that are called otherwise than their column."""
+
+_UNITS: Final = "_units"
 _POSITIONS: Final = {
     "perp_units": "Perpetuals at the exchanges, {base}",
     "spot_units": "Coins at the exchanges, {base}",
@@ -40,6 +39,8 @@ _POSITIONS: Final = {
     "lst_units": "Staking tokens outside the pool, {label}",
     "a_token_units": "Supplied to the pool, scaled {label}",
     "debt_units": "Owed to the pool, scaled {label}",
+    "dust_units": "Rewards, {label}",
+    "claim_units": "Owed by the withdrawal queue, {label}",
 }
 """Position column to the title of its panel; one panel a label where the title names it: their units differ."""
 
@@ -48,19 +49,15 @@ def exposure_chart(run: RunFiles) -> TimeChart:
     """Value by place, value by asset where there are several, and net delta."""
     unit = run.summary.share_class
     price = run.column("usd_per_share_class")
-    places = {
-        place: np.sum(list(columns.values()), axis=0) / price
-        for name, place in _PLACES.items()
-        if (columns := run.by_label(name))
-    }
+    places = {place: values / price for place, values in _places(run).items()}
     by_place = tuple(
-        Series(place, values, PLACE_COLOURS[place], Shape.STACKED)
+        Series(place, values, PLACE_COLOURS.get(place, QUIET), Shape.STACKED)
         for place, values in places.items()
         if not is_flat(values)
     )
     equity = Series("equity", run.column("equity_share_class"), INK)
     panels = [Panel(f"Value by place, {unit}", run.instants, (*by_place, equity), height=230)]
-    assets = {asset: values / price for asset, values in run.by_label("asset_value_usd").items()}
+    assets = {asset: values / price for asset, values in run.by_label(_ALL).items()}
     if len([values for values in assets.values() if not is_flat(values)]) > 1:
         panels += moving(Panel(f"Value by asset, {unit}", run.instants, coloured(assets), height=150))
     for panel in net_delta_panels(run):
@@ -69,10 +66,20 @@ def exposure_chart(run: RunFiles) -> TimeChart:
     return TimeChart("exposure", "Exposures and net delta", note, tuple(panels))
 
 
+def _places(run: RunFiles) -> dict[str, Column]:
+    """Value of each place over all assets, USD; their sum is the equity."""
+    assets = run.by_label(_ALL).keys()
+    parts = {name: run.by_label(name) for name in run.names_ending(_VALUE) if name != _ALL}
+    found = {name.removesuffix(_VALUE): columns for name, columns in parts.items() if columns.keys() == assets}
+    return {_NAMES.get(name, name): np.sum(list(columns.values()), axis=0) for name, columns in found.items()}
+
+
 def position_chart(run: RunFiles, operations: Strip) -> TimeChart:
     """Price of the tracked asset, units of each position, and the operations."""
     panels: list[Panel | Strip] = [*_price(run)]
-    for name, title in _POSITIONS.items():
+    held = [name for name in run.names_ending(_UNITS) if name not in _POSITIONS and not name.startswith("net_")]
+    for name in (*_POSITIONS, *held):
+        title = _POSITIONS.get(name, f"{spoken(name)}, {{label}}")
         panels += _position_panels(run, title, run.by_label(name))
     if operations.marks:
         panels.append(operations)

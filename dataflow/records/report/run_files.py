@@ -60,6 +60,11 @@ class RunFiles:
         """The columns ``name.label`` by label, in the recorded order; none where the mode has no such column."""
         return {label: self.column(f"{name}.{label}") for label in self._labels(name)}
 
+    def names_ending(self, suffix: str) -> tuple[str, ...]:
+        """Names, without labels, of the columns that end in ``suffix`` and have labels, in the recorded order."""
+        names = (each.partition(".")[0] for each in self._path_of if "." in each)
+        return tuple(dict.fromkeys(name for name in names if name.endswith(suffix)))
+
     def existing(self, name: str) -> Column:
         """A ratio, NaN where it does not exist."""
         return without_absent(self.column(name))

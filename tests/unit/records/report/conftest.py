@@ -14,7 +14,7 @@ from tests.support.runs import results_dir_of
 class FinishedMode(Protocol):
     """Mode, and what else is asked of the run, to its results directory."""
 
-    def __call__(self, mode: str, *, scenario: str = "", end: str | None = None) -> Path:
+    def __call__(self, mode: str, *, scenario: str = "", end: str | None = None, rewards: str = "") -> Path:
         """Run it, unless it was run before."""
 
 
@@ -28,11 +28,12 @@ def results_of(tmp_path_factory: pytest.TempPathFactory) -> FinishedMode:
     data = write_synthetic(place / "set", days=DAYS)
 
     @cache
-    def run(mode: str, *, scenario: str = "", end: str | None = None) -> Path:
+    def run(mode: str, *, scenario: str = "", end: str | None = None, rewards: str = "") -> Path:
         request = BacktestRequest(
             mode=mode,
             data=str(data),
             end=end,
+            overrides=(f"rewards_mode={rewards}",) if rewards else (),
             scenarios=(scenario,) if scenario else (),
             logs=place / "logs",
             results=place / "results",

@@ -163,9 +163,9 @@ def test_the_parts_over_time_add_up_to_the_total_on_every_row(mode: str, results
     np.testing.assert_allclose(summed, total.values, rtol=0.0, atol=1e-9 * run.summary.initial_capital)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [*MODES, "eth_staking_only"])
 def test_the_places_add_up_to_the_equity_on_every_row(mode: str, results_of: FinishedMode) -> None:
-    run = RunFiles(results_of(mode))
+    run = RunFiles(results_of(mode, rewards="base_eigen" if mode == "eth_staking_only" else ""))
     by_place = exposure_chart(run).panels[0]
     assert isinstance(by_place, Panel)
     *places, equity = by_place.series
