@@ -1,4 +1,4 @@
-"""The two runs from which the examples of the logging guide are taken; the guide shows their commands."""
+"""The runs from which the examples of the logging guide are taken; the guide shows their commands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ LOW_COLLATERAL: Final = tuple(f"venue:{venue}.collateral_factor=0.35" for venue 
 
 EXAMPLE_RUNS: Final[Mapping[str, Mapping[str, object]]] = {
     "lending": {"mode": "pure_lending_usdt"},
+    "leveraged": {"mode": "eth_leveraged"},
     "basis": {"mode": "btc_basis", "overrides": LOW_COLLATERAL},
 }
 

@@ -20,7 +20,7 @@ from schemas import models
 from schemas.models.events import EVENT_TYPES, DomainEvent
 from tests.docs.markdown import DOCS, Fence, fences, tables
 from tests.docs.refresh_examples import shown
-from tests.docs.runs import LOW_COLLATERAL, ExampleRun, comparable
+from tests.docs.runs import EXAMPLE_RUNS, LOW_COLLATERAL, ExampleRun, comparable
 
 GUIDE: Final = DOCS / "LOGGING_GUIDE.md"
 FENCES: Final = fences(GUIDE)
@@ -132,4 +132,5 @@ def test_the_directory_tree_is_the_one_of_a_run(example_runs: dict[str, ExampleR
 def test_the_commands_at_the_top_make_the_runs_of_the_examples() -> None:
     first = next(fence for fence in FENCES if fence.language == "bash")
     assert re.findall(r"--set (\S+)", first.text) == list(LOW_COLLATERAL)
-    assert first.text.count("--start 2024-01-01 --end 2024-02-29T23:00") == 2
+    assert first.text.count("--start 2024-01-01 --end 2024-02-29T23:00") == len(EXAMPLE_RUNS)
+    assert re.findall(r"basis backtest (\w+)", first.text) == [run["mode"] for run in EXAMPLE_RUNS.values()]

@@ -133,6 +133,10 @@ def test_python_examples_run(
         monkeypatch.chdir(run.root)
     else:
         monkeypatch.chdir(tmp_path)
+    if "runs" in fence.checks:
+        (tmp_path / "results").mkdir()
+        for run in example_runs.values():
+            (tmp_path / "results" / run.summary.run_id).symlink_to(str(run.summary.results_dir))
     examples = doctest.DocTestParser().get_doctest(f"{text}\n", {}, fence.name, str(fence.page), fence.line)
     assert examples.examples, f"{fence.name} holds no example"
     report: list[str] = []
