@@ -19,7 +19,7 @@ import pyarrow.csv as arrow_csv
 
 from dataflow.market.checks import instant_faults, value_faults
 from dataflow.market.data_set import DataSet
-from dataflow.market.series import REWARD_PERIOD, TIMESTAMP, Seconds, Series, SeriesSpec, series_spec
+from dataflow.market.series import ABSENT_VALUES, REWARD_PERIOD, TIMESTAMP, Seconds, Series, SeriesSpec, series_spec
 from schemas.errors import DataSourceUnavailableError, DataValidationError, PlatformError
 from schemas.signals import SIGNAL_CODES
 from schemas.units import SECONDS_PER_DAY, Column
@@ -76,8 +76,20 @@ def read_unchecked(path: Path, spec: SeriesSpec, columns: Sequence[str]) -> Seri
     table = _parquet_table(path, content, wanted) if path.suffix == ".parquet" else _csv_table(path, content, wanted)
     if table.num_rows == 0:
         _refuse(path, f"{path.name} is empty: it has no rows below its header")
-    values = {column: _numbers(path, table, column) for column in columns}
+    values = {column: _values(path, table, column) for column in columns}
     return Series(spec, path, _seconds(path, table), values, hashlib.sha256(content).hexdigest())
+
+
+def _values(path: Path, table: pa.Table, column: str) -> Column:
+    """The numbers of a column, or what stands for one that its file may leave out."""
+    if column in table.column_names:
+        return _numbers(path, table, column)
+    return np.full(table.num_rows, ABSENT_VALUES[column])
+
+
+def _present(header: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The wanted columns less those that may be left out and are."""
+    return [column for column in wanted if column in header or column not in ABSENT_VALUES]
 
 
 def _refuse(path: Path, message: str, **context: str | int) -> NoReturn:
@@ -124,6 +136,7 @@ def _csv_header(path: Path, text: bytes) -> list[str]:
 def _csv_table(path: Path, content: bytes, wanted: Sequence[str]) -> pa.Table:
     text = _plain_text(path, content)
     header = _csv_header(path, text)
+    wanted = _present(header, wanted)
     _require_columns(path, header, wanted)
     try:
         return _parse_csv(text, wanted, _UTC_SECONDS)
@@ -184,7 +197,9 @@ def _parquet_schema(path: Path, content: bytes) -> pa.Schema:
 def _parquet_table(path: Path, content: bytes, wanted: Sequence[str]) -> pa.Table:
     import pyarrow.parquet as arrow_parquet  # imported late: a run on CSV files need not pay for it
 
-    _require_columns(path, _parquet_schema(path, content).names, wanted)
+    header = _parquet_schema(path, content).names
+    wanted = _present(header, wanted)
+    _require_columns(path, header, wanted)
     try:
         return arrow_parquet.read_table(pa.BufferReader(content), columns=list(wanted), use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:

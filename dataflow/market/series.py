@@ -72,6 +72,9 @@ PREDICTION_RULES: Final[Mapping[str, ValueRule]] = {
 }
 """Columns of a predictions file."""
 
+ABSENT_VALUES: Final[Mapping[str, float]] = {"sd": 0.02}
+"""Columns that a file may leave out, and the value that every row then has ([domain] 9.7)."""
+
 REWARD_PERIOD: Final = ("period_start", "period_end")
 """First and last day that a reward is paid for."""
 

@@ -63,6 +63,15 @@ def test_a_written_file_reads_back_as_numbers(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_without_a_deviation_has_two_per_cent_in_every_row(tmp_path: Path) -> None:
+    path = tmp_path / f"{NAME}.csv"
+    path.write_text("timestamp,signal,confidence\n2024-05-01T00:00:00Z,long,0.9\n2024-05-01T00:05:00Z,short,0.8\n")
+    data_set = DataSet(path.parent, "set", synthetic=True, files={NAME: (path,)})
+    values = read_series(data_set, NAME, ("signal", "confidence", "sd")).values
+    assert values["sd"].tolist() == [0.02, 0.02]
+    assert values["confidence"].tolist() == [0.9, 0.8]
+
+
 def test_an_unknown_signal_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / f"{NAME}.csv"
     path.write_text(
