@@ -21,16 +21,27 @@ REDUCE_MARGIN = DecisionRule(
     2, "margin_ratio_below_reduce", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL, is_risk_exit=True
 )
 EXIT_FUNDING = DecisionRule(3, "funding_below_leave_threshold", DecisionType.EXIT, StrategyIntent.EXIT_FULL)
-REPAY_LOAN = DecisionRule(4, "margin_loan_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
-ADJUST_DELTA = DecisionRule(5, "net_delta_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
-ENTRY = DecisionRule(6, "funding_above_enter_threshold", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+FINISH_EXIT = DecisionRule(4, "exit_left_unfinished", DecisionType.EXIT, StrategyIntent.EXIT_FULL)
+REPAY_LOAN = DecisionRule(5, "margin_loan_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ADJUST_DELTA = DecisionRule(6, "net_delta_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ENTRY = DecisionRule(7, "funding_above_enter_threshold", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 SCALE_UP = DecisionRule(
-    7, "equity_above_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+    8, "equity_above_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
 SCALE_DOWN = DecisionRule(
-    8, "equity_below_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL
+    9, "equity_below_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL
 )
-RULES = (EXIT_MARGIN, REDUCE_MARGIN, EXIT_FUNDING, REPAY_LOAN, ADJUST_DELTA, ENTRY, SCALE_UP, SCALE_DOWN)
+RULES = (
+    EXIT_MARGIN,
+    REDUCE_MARGIN,
+    EXIT_FUNDING,
+    FINISH_EXIT,
+    REPAY_LOAN,
+    ADJUST_DELTA,
+    ENTRY,
+    SCALE_UP,
+    SCALE_DOWN,
+)
 
 
 @tag(stage="decision", unit="flag")
@@ -43,6 +54,26 @@ def is_flat(spot_units: Column, perp_units: Column) -> Column:
     [1.0, 0.0]
     """
     return frozen((sum_columns(spot_units) + sum_columns(np.abs(perp_units)) == 0.0).astype(np.float64))
+
+
+@tag(stage="decision", unit="flag")
+def exit_is_unfinished(
+    is_flat: Column, perp_units: Column, quote_units: Column, cooldown_over: Column, min_trade_usd: float
+) -> Column:
+    """1 where an exit that met a failed order has left USDT at the exchanges, or coins that may not be hedged again.
+
+    Coins without any perpetual are hedged again where an entry is allowed, and sold where it is not.
+
+    Shape:  (rows,).
+    Source: [domain] 3.0, a full exit ends in the wallet; rulings 15 and 29.
+
+    >>> none, usdt = np.zeros((2, 1)), np.array([[50.0], [5.0]])
+    >>> exit_is_unfinished(np.ones(2), none, usdt, np.ones(2), 10.0).tolist()
+    [1.0, 0.0]
+    """
+    is_left = (is_flat > 0.0) & (sum_columns(quote_units) > min_trade_usd)
+    is_unhedged = (is_flat == 0.0) & (sum_columns(np.abs(perp_units)) == 0.0) & (cooldown_over == 0.0)
+    return frozen((is_left | is_unhedged).astype(np.float64))
 
 
 @tag(stage="decision", unit="usd")
@@ -168,7 +199,7 @@ def scaling_rule(
     Source: [domain] 3.0 and ruling 14.
 
     >>> scaling_rule(np.array([0.03, -0.03, 0.01]), np.full(3, 50.0), np.zeros(3), 0.02, 10.0).tolist()
-    [7.0, 8.0, 0.0]
+    [8.0, 9.0, 0.0]
     """
     is_worth_it = scaling_order_usd > min_trade_usd
     grew = (equity_deviation > position_deviation_threshold) | (deployable_idle_usd > 0.0)
@@ -183,6 +214,7 @@ def decision(
     worst_margin_ratio: Column,
     was_liquidated: Column,
     funding_exit_is_due: Column,
+    exit_is_unfinished: Column,
     margin_loan_fraction: Column,
     net_delta_fraction: Column,
     entry_is_due: Column,
@@ -201,7 +233,7 @@ def decision(
 
     >>> zero, one = np.zeros(1), np.ones(1)
     >>> held = dict(is_flat=zero, funding_exit_is_due=zero, margin_loan_fraction=zero, net_delta_fraction=zero)
-    >>> held |= dict(was_liquidated=zero)
+    >>> held |= dict(was_liquidated=zero, exit_is_unfinished=zero)
     >>> rest = dict(entry_is_due=zero, scaling_rule=zero, is_first_row=zero, margin_exit=0.2, margin_reduce=0.3)
     >>> limits = dict(margin_loan_limit=0.001, net_delta_trade=0.02, entry_only=False)
     >>> decision(worst_margin_ratio=0.25 * one, **held, **rest, **limits).tolist()
@@ -214,13 +246,15 @@ def decision(
         ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0), EXIT_MARGIN),
         (worst_margin_ratio < margin_reduce, REDUCE_MARGIN),
         (funding_exit_is_due > 0.0, EXIT_FUNDING),
+        (exit_is_unfinished > 0.0, FINISH_EXIT),
         (margin_loan_fraction > margin_loan_limit, REPAY_LOAN),
         (net_delta_fraction > net_delta_trade, ADJUST_DELTA),
     )
     when_open = scaling_rule
     for applies, rule in reversed(open_rules):
         when_open = np.where(applies, float(rule.code), when_open)
-    when_flat = np.where(entry_is_due > 0.0, float(ENTRY.code), HOLD)
+    when_flat = np.where(exit_is_unfinished > 0.0, float(FINISH_EXIT.code), HOLD)
+    when_flat = np.where(entry_is_due > 0.0, float(ENTRY.code), when_flat)
     return frozen(np.where(flat, when_flat, when_open))
 
 
@@ -241,7 +275,7 @@ def orders(
     intent = decision_rule.intent
     if decision_rule is ENTRY:
         return basis_book.enter(max(float(deployable_usd[0]), 0.0))
-    if decision_rule in (EXIT_MARGIN, EXIT_FUNDING):
+    if decision_rule in (EXIT_MARGIN, EXIT_FUNDING, FINISH_EXIT):
         return basis_book.leave(intent)
     if decision_rule is REDUCE_MARGIN:
         return basis_book.close_share(0.5, intent)

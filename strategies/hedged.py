@@ -11,9 +11,9 @@ from dataflow.maths.leverage import LoopTerms
 from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
-from schemas.units import Column, frozen, sum_columns
+from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns
 from strategies.dust import DustBook
-from strategies.hedged_orders import HedgedBook, MarginVenue
+from strategies.hedged_orders import GAS_MONEY_ETH, HedgedBook, MarginVenue
 from strategies.leverage_orders import LeverageBook
 
 EXIT_MARGIN = DecisionRule(
@@ -27,11 +27,19 @@ ADJUST_DELTA = DecisionRule(4, "net_delta_above_limit", DecisionType.REBALANCE, 
 ENTRY = DecisionRule(5, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 INVEST_EXCESS = DecisionRule(6, "margin_ratio_above_excess", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
 SELL_DUST = DecisionRule(8, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
-RULES = (EXIT_MARGIN, EXIT_HEALTH, RESTORE_MARGIN, ADJUST_DELTA, SELL_DUST, ENTRY, INVEST_EXCESS)
-
-
-_DUST_ETH = 1e-3
-"""ETH that an exit may leave in the wallet where gas costs nothing."""
+FINISH_EXIT = DecisionRule(9, "exit_left_unfinished", DecisionType.EXIT, StrategyIntent.EXIT_FULL)
+STAKE_IDLE = DecisionRule(10, "idle_eth_above_threshold", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
+RULES = (
+    EXIT_MARGIN,
+    EXIT_HEALTH,
+    FINISH_EXIT,
+    RESTORE_MARGIN,
+    ADJUST_DELTA,
+    SELL_DUST,
+    ENTRY,
+    STAKE_IDLE,
+    INVEST_EXCESS,
+)
 
 
 @tag(stage="decision", unit="flag")
@@ -71,22 +79,92 @@ def is_flat(has_position: Column, long_leg_units: Column, eth_price: Column, gas
     >>> is_flat(np.array([0.0, 1.0]), np.array([0.005, 2.0]), 2_000.0 * one, 20.0 * one).tolist()
     [1.0, 0.0]
     """
-    is_dust = (long_leg_units < _DUST_ETH) | (long_leg_units * eth_price < gas_reserve_usd)
+    is_dust = (long_leg_units < GAS_MONEY_ETH) | (long_leg_units * eth_price < gas_reserve_usd)
     return frozen((1.0 - has_position) * is_dust)
 
 
 @tag(stage="decision", unit="usd")
-def deployable_usdt(wallet_units: Column, entry_gas_usd: Column, gas_reserve_usd: Column) -> Column:
-    """USDT that the wallet could send to the exchanges now, after gas and the reserve for later.
+def usdt_at_exchanges(quote_units: Column) -> Column:
+    """USDT that lies at the exchanges, margin loans aside.
+
+    Shape:  (rows,).
+    Units:  USD.
+    Sign:   >= 0.
+
+    >>> usdt_at_exchanges(np.array([[5.0, -1.0]])).tolist()
+    [5.0]
+    """
+    return sum_columns(np.maximum(quote_units, 0.0))
+
+
+@tag(stage="decision", unit="usd")
+def deployable_usdt(
+    wallet_units: Column, usdt_at_exchanges: Column, entry_gas_usd: Column, gas_reserve_usd: Column
+) -> Column:
+    """USDT that an entry could use now: of the wallet after gas and the reserve for later, and of the exchanges.
 
     Shape:  (rows,).
     Units:  USD. The first wallet token of the mode is USDT.
     Source: [domain] ruling 12.
 
-    >>> deployable_usdt(np.array([[100.0, 1.0]]), np.array([2.0]), np.array([10.0])).tolist()
-    [88.0]
+    >>> deployable_usdt(np.array([[100.0, 1.0]]), np.array([5.0]), np.array([2.0]), np.array([10.0])).tolist()
+    [93.0]
     """
-    return frozen(wallet_units[:, 0] - entry_gas_usd - gas_reserve_usd)
+    in_wallet = np.maximum(wallet_units[:, 0] - entry_gas_usd - gas_reserve_usd, 0.0)
+    return frozen(in_wallet + usdt_at_exchanges)
+
+
+@tag(stage="decision", unit="usd")
+def idle_eth_usd(wallet_units: Column, spot_units: Column, eth_price: Column) -> Column:
+    """ETH and WETH that lie unstaked in the wallet and at the desk, which is the first exchange.
+
+    Shape:  (rows,).
+    Units:  USD.
+    Sign:   >= 0.
+
+    >>> idle_eth_usd(np.array([[100.0, 0.5, 0.25]]), np.array([[0.25, 0.0]]), np.array([3000.0])).tolist()
+    [3000.0]
+    """
+    return frozen((sum_columns(wallet_units[:, 1:]) + spot_units[:, 0]) * eth_price)
+
+
+@tag(stage="decision", unit="flag")
+def exit_is_unfinished(
+    is_flat: Column, worst_margin_ratio: Column, usdt_at_exchanges: Column, cooldown_over: Column, min_trade_usd: float
+) -> Column:
+    """1 where a risk exit that met a failed order has left ETH or USDT behind, and no entry is allowed yet.
+
+    Shape:  (rows,).
+    Source: [domain] 3.0, a full exit ends in the wallet; ruling 29.
+
+    >>> none, usdt = np.full(2, 999.0), np.array([50.0, 5.0])
+    >>> exit_is_unfinished(np.ones(2), none, usdt, np.zeros(2), 10.0).tolist()
+    [1.0, 0.0]
+    """
+    is_left = (is_flat == 0.0) | (usdt_at_exchanges > min_trade_usd)
+    return frozen((is_left & (worst_margin_ratio >= NOT_APPLICABLE) & (cooldown_over == 0.0)).astype(np.float64))
+
+
+@tag(stage="decision", unit="flag")
+def idle_eth_is_due(
+    idle_eth_usd: Column,
+    worst_margin_ratio: Column,
+    equity_usd: Column,
+    entry_gas_usd: Column,
+    position_deviation_threshold: float,
+    min_trade_usd: float,
+) -> Column:
+    """1 where a hedged book has more ETH unstaked than the rebalance threshold and the gas of staking it.
+
+    Shape:  (rows,).
+    Source: [domain] 3.0 and ruling 29.
+
+    >>> one = np.ones(1)
+    >>> idle_eth_is_due(50.0 * one, one, 1_000.0 * one, 5.0 * one, 0.02, 10.0).tolist()
+    [1.0]
+    """
+    least = np.maximum(position_deviation_threshold * equity_usd, np.maximum(entry_gas_usd, min_trade_usd))
+    return frozen(((idle_eth_usd > least) & (worst_margin_ratio < NOT_APPLICABLE)).astype(np.float64))
 
 
 @tag(stage="decision", unit="flag")
@@ -122,9 +200,11 @@ def decision(
     worst_margin_ratio: Column,
     was_liquidated: Column,
     health_is_low: Column,
+    exit_is_unfinished: Column,
     net_delta_fraction: Column,
     dust_is_due: Column,
     deployable_usdt: Column,
+    idle_eth_is_due: Column,
     cooldown_over: Column,
     is_first_row: Column,
     margin_exit: float,
@@ -140,21 +220,23 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 16 to 18 and 33.
 
     >>> zero, one = np.zeros(1), np.ones(1)
-    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, zero, one, zero)
+    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, zero, zero, zero, one, zero)
     >>> decision(*args, 0.2, 0.4, 2.0, 0.02, 10.0, False).tolist()
     [3.0]
     """
     flat = is_flat > 0.0
     if entry_only:
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
-    has_short = worst_margin_ratio < 999.0
+    has_short = worst_margin_ratio < NOT_APPLICABLE
     rules = (
         (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
         (~flat & (health_is_low > 0.0), EXIT_HEALTH),
+        (exit_is_unfinished > 0.0, FINISH_EXIT),
         (~flat & (worst_margin_ratio < margin_warning), RESTORE_MARGIN),
         (~flat & (net_delta_fraction > net_delta_trade), ADJUST_DELTA),
         (dust_is_due > 0.0, SELL_DUST),
         (flat & (deployable_usdt > min_trade_usd) & (cooldown_over > 0.0), ENTRY),
+        (~flat & (idle_eth_is_due > 0.0), STAKE_IDLE),
         (~flat & has_short & (worst_margin_ratio > margin_excess), INVEST_EXCESS),
     )
     chosen = np.full_like(worst_margin_ratio, HOLD)
@@ -206,6 +288,7 @@ def hedged_book(
     spot_price: Column,
     perp_mark: Column,
     quote_units: Column,
+    spot_units: Column,
     perp_units: Column,
     perp_entry_price: Column,
     wallet_units: Column,
@@ -218,6 +301,7 @@ def hedged_book(
     venues: tuple[str, ...],
     lst_tokens: tuple[str, ...],
     stake_share: float,
+    margin_target: float,
     leverage_book: LeverageBook | None,
     costs: CostModel,
 ) -> HedgedBook:
@@ -238,11 +322,13 @@ def hedged_book(
         lst=lst_tokens[0],
         lst_units=float(lst_units[0, 0]),
         wallet_eth=float(wallet_units[0, 1:].sum()),
+        desk_eth=float(spot_units[0, 0]),
         oracle_ratio=float(lst_oracle_ratio[0]),
         market_ratio=float(lst_market_ratio[0]),
         eth_price=float(eth_price[0]),
         gas_unit_usd=float(gas_unit_usd[0]),
         stake_share=stake_share,
+        margin_target=margin_target,
         leverage=leverage_book,
         costs=costs,
     )
@@ -262,16 +348,18 @@ def orders(
     """What the rule asks for, in the order in which it must be done. Columns are those of the decision's row, (1,)."""
     intent = decision_rule.intent
     invested_usd = float(equity_usd[0] - wallet_units[0, 0])  # USDT in the wallet is the reserve for gas
-    if decision_rule in (EXIT_MARGIN, EXIT_HEALTH):
+    if decision_rule in (EXIT_MARGIN, EXIT_HEALTH, FINISH_EXIT):
         return hedged_book.leave(intent)
     if decision_rule is RESTORE_MARGIN:
         return hedged_book.restore_margin(margin_warning, invested_usd, intent)
     if decision_rule is ADJUST_DELTA and hedged_book.is_left_over:
         return hedged_book.leave(intent)
     if decision_rule is ADJUST_DELTA:
-        return hedged_book.hedge_again(float(net_delta_units[0]), intent)
+        return hedged_book.hedge_again(float(net_delta_units[0]), margin_warning, intent)
     if decision_rule is SELL_DUST:
         return dust_book.sale(intent) + hedged_book.cash_in(dust_book.proceeds_eth(), intent)
     if decision_rule is ENTRY:
         return hedged_book.enter(max(float(deployable_usdt[0]), 0.0), intent)
+    if decision_rule is STAKE_IDLE:
+        return hedged_book.stake_idle(margin_warning, intent)
     return hedged_book.invest_excess(invested_usd, intent)

@@ -6,6 +6,7 @@ Entry: fund the exchanges, buy ETH, bring it to the wallet, stake it, short what
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from dataflow.maths.costs import CostModel
 from dataflow.maths.deltas import RESIDUE
@@ -16,6 +17,9 @@ from schemas.operations import OrderSide, StrategyIntent
 from strategies.leverage_orders import LeverageBook
 
 _PAIR = "ETHUSDT"
+
+GAS_MONEY_ETH: Final = 1e-3
+"""ETH that may lie in the wallet without a purpose: what its last transaction did not need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +49,31 @@ class MarginVenue:
 class HedgedBook:
     """The whole book at one row.
 
-    lst_units: staking tokens held outside the pool. wallet_eth: ETH and WETH in the wallet. leverage: the position at
-    the pool, None in the mode without leverage. gas_unit_usd: USD a gas unit. stake_share: share of equity in ETH.
+    lst_units: staking tokens held outside the pool. wallet_eth: ETH and WETH in the wallet. desk_eth: ETH at the desk,
+    where it stays if its way to the wallet fails. leverage: the position at the pool, None in the mode without
+    leverage. gas_unit_usd: USD a gas unit. stake_share: share of equity in ETH. margin_target: margin ratio that
+    investing leaves at every exchange.
     """
 
     venues: tuple[MarginVenue, ...]
     lst: str
     lst_units: float
     wallet_eth: float
+    desk_eth: float
     oracle_ratio: float
     market_ratio: float
     eth_price: float
     gas_unit_usd: float
     stake_share: float
+    margin_target: float
     leverage: LeverageBook | None
     costs: CostModel
+
+    @property
+    def idle_eth(self) -> float:
+        """ETH that is not staked: what a failed transfer or stake has left; 0 where only gas money is there."""
+        idle = self.wallet_eth + self.desk_eth
+        return idle if idle > GAS_MONEY_ETH else 0.0
 
     @property
     def staked_eth(self) -> float:
@@ -70,7 +84,7 @@ class HedgedBook:
 
     @property
     def is_left_over(self) -> bool:
-        """Whether nothing is held but ETH in the wallet, which an exit could not sell or an entry could not stake."""
+        """Whether nothing is held but ETH outside, which an exit could not sell or an entry could not stake."""
         is_staked = self.lst_units > 0.0 or (self.leverage is not None and self.leverage.collateral_lst > 0.0)
         return not is_staked and all(venue.perp_units == 0.0 for venue in self.venues)
 
@@ -80,21 +94,28 @@ class HedgedBook:
         return self.venues[0]
 
     def enter(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
-        """Open the book with ``cash`` USDT of the wallet."""
+        """Open the book with ``cash`` USDT, of which the exchanges hold what an earlier attempt has sent there."""
+        staking = self._buy_and_stake(self.stake_share * cash, intent)
+        if not staking:
+            return []
         margins = [venue.allocation * (1.0 - self.stake_share) * cash for venue in self.venues]
-        funding = [margins[0] + self.stake_share * cash, *margins[1:]]
+        wanted = [margins[0] + self.stake_share * cash, *margins[1:]]
+        held = [max(venue.quote_units, 0.0) for venue in self.venues]
+        missing = [max(want - has, 0.0) for want, has in zip(wanted, held, strict=True)]
+        surplus = [max(has - want, 0.0) for want, has in zip(wanted, held, strict=True)]
+        from_wallet = 1.0 - sum(surplus) / sum(missing) if sum(missing) > sum(surplus) else 0.0
         transfers = [
-            transfer("wallet", venue.venue, "USDT", amount, intent)
-            for venue, amount in zip(self.venues, funding, strict=True)
-            if amount > 0.0
+            transfer("wallet", venue.venue, "USDT", from_wallet * amount, intent)
+            for venue, amount in zip(self.venues, missing, strict=True)
+            if from_wallet * amount > 0.0
         ]
-        return transfers + self._buy_and_stake(self.stake_share * cash, intent)
+        return transfers + self._moves(surplus, missing, intent) + staking
 
     def leave(self, intent: StrategyIntent) -> list[OrderIntent]:
         """Close every short, unstake everything, sell the ETH and bring the USDT home."""
         quote = [self._quote_after_closing(venue, abs(venue.perp_units)) for venue in self.venues]
         closing = self._trade_shorts([-venue.perp_units for venue in self.venues], intent)
-        selling, proceeds = self._unstake_and_sell(1.0, intent)
+        selling, proceeds = self._unstake_and_sell(1.0, self.wallet_eth, intent)
         quote[0] += proceeds
         least = RESIDUE * max(abs(amount) for amount in quote)
         home = [
@@ -104,22 +125,28 @@ class HedgedBook:
         ]
         return closing + selling + home
 
-    def hedge_again(self, net_delta: float, intent: StrategyIntent) -> list[OrderIntent]:
-        """Trade the shorts by allocation until the net delta (ETH) is 0."""
-        return self._trade_shorts([-net_delta * venue.allocation for venue in self.venues], intent)
+    def hedge_again(self, net_delta: float, level: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Trade the shorts by allocation until the net delta (ETH) is 0, with margin for them where it is needed.
+
+        level: margin ratio that each exchange is to keep.
+        """
+        changes = [-net_delta * venue.allocation for venue in self.venues]
+        units = [units + change for units, change in zip(self._units(), changes, strict=True)]
+        return self._equalise_below(level, units, intent) + self._trade_shorts(changes, intent)
 
     def restore_margin(self, level: float, equity_usd: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Equalise the margin ratios; where that is not enough, turn ETH and as much short into margin.
 
         level: margin ratio that must be reached. Source: [domain] ruling 18.
         """
-        excess = self.staked_eth - self.stake_share * equity_usd / self.eth_price
-        if self._common_ratio() >= level or excess <= RESIDUE * self.staked_eth:
+        held = self.staked_eth + self.idle_eth
+        excess = held - self.stake_share * equity_usd / self.eth_price
+        if self._common_ratio() >= level or excess <= RESIDUE * held:
             return self._equalise([venue.quote_units for venue in self.venues], self._units(), intent)
-        share = min(excess / self.staked_eth, 1.0)
-        closed = share * self.staked_eth
-        closes = [closed * venue.allocation for venue in self.venues]
-        selling, proceeds = self._unstake_and_sell(share, intent)
+        idle = self.idle_eth
+        share = min(max(excess - idle, 0.0) / self.staked_eth, 1.0) if self.staked_eth > 0.0 else 0.0
+        closes = [(idle + share * self.staked_eth) * venue.allocation for venue in self.venues]
+        selling, proceeds = self._unstake_and_sell(share, self.wallet_eth if idle > 0.0 else 0.0, intent)
         quote = [self._quote_after_closing(v, amount) for v, amount in zip(self.venues, closes, strict=True)]
         quote[0] += proceeds
         units = [units + amount for units, amount in zip(self._units(), closes, strict=True)]
@@ -127,7 +154,7 @@ class HedgedBook:
 
     def invest_excess(self, equity_usd: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Turn margin beyond need into staked ETH and as much short. Source: [domain] ruling 18, the other sign."""
-        missing = self.stake_share * equity_usd / self.eth_price - self.staked_eth
+        missing = self.stake_share * equity_usd / self.eth_price - self.staked_eth - self.idle_eth
         wanted = max(missing, 0.0) * self.eth_price
         free = [self._free_quote(venue, wanted) for venue in self.venues]
         cash = min(wanted, sum(free))
@@ -150,25 +177,42 @@ class HedgedBook:
             spot_trade(desk, "ETH", OrderSide.SELL, moved, intent),
         ]
 
+    def stake_idle(self, level: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Bring to the wallet and stake the ETH that a failed transfer or stake has left; the shorts hedge it already.
+
+        level: margin ratio that each exchange is to keep, since ETH at the desk is margin until it leaves.
+        Source: [domain] ruling 29, the rest is left to the next decision.
+        """
+        desk = self.desk.venue
+        moved: list[OrderIntent] = []
+        if self.desk_eth > 0.0:
+            moved = self._equalise_below(level, self._units(), intent)
+            moved.append(transfer(desk, "wallet", "ETH", self.desk_eth, intent))
+        staked = self._stakeable(self.idle_eth - (self._gas_eth("transfer") if moved else 0.0))
+        return moved + self._stake(staked, intent) if staked > 0.0 else []
+
     # -- pieces
+
+    def _stakeable(self, eth: float) -> float:
+        """What the gas of staking leaves of ETH in the wallet; <= 0 where it would not pay."""
+        return eth - (self._gas_eth("stake") if self.leverage is None else self.leverage.entry_gas_eth(eth))
+
+    def _stake(self, staked: float, intent: StrategyIntent) -> list[OrderIntent]:
+        if self.leverage is not None:
+            return self.leverage.enter(staked, intent)
+        return [stake(self.lst, LST_VENUES[self.lst], staked, intent)]
 
     def _buy_and_stake(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Buy ETH with USDT at the desk, stake all of it that gas leaves, and short what was staked."""
         bought = self._bought(cash)
-        entry_gas = self._gas_eth("stake") if self.leverage is None else self.leverage.entry_gas_eth(bought)
-        staked = bought - self._gas_eth("transfer") - entry_gas
+        staked = self._stakeable(bought - self._gas_eth("transfer"))
         if staked <= 0.0:
             return []
         desk = self.desk.venue
-        staking = (
-            [stake(self.lst, LST_VENUES[self.lst], staked, intent)]
-            if self.leverage is None
-            else self.leverage.enter(staked, intent)
-        )
         return [
             spot_trade(desk, "ETH", OrderSide.BUY, bought, intent),
             transfer(desk, "wallet", "ETH", bought, intent),
-            *staking,
+            *self._stake(staked, intent),
             *self._trade_shorts([-staked * venue.allocation for venue in self.venues], intent),
         ]
 
@@ -183,13 +227,17 @@ class HedgedBook:
             slippage = found
 
     def _free_quote(self, venue: MarginVenue, cash: float) -> float:
-        """USDT of a venue that buying ETH for at most ``cash`` may use: the fee of its new short stays."""
-        short = venue.allocation * cash / self.desk.spot_price
-        return max(venue.quote_units - short * venue.perp_mark * self.costs.fee("perp", venue.venue), 0.0)
+        """USDT of a venue that buying ETH for at most ``cash`` may use: margin and fee of its new short stay."""
+        added = venue.allocation * cash / self.desk.spot_price * venue.perp_mark
+        margin = self.margin_target * (venue.notional + added) - min(venue.unrealised, 0.0)
+        return max(venue.quote_units - margin - added * self.costs.fee("perp", venue.venue), 0.0)
 
-    def _unstake_and_sell(self, share: float, intent: StrategyIntent) -> tuple[list[OrderIntent], float]:
-        """Sell a share of what is staked for WETH, bring it to the desk and sell it; orders and USDT received."""
-        if self.staked_eth <= 0.0:
+    def _unstake_and_sell(self, share: float, idle: float, intent: StrategyIntent) -> tuple[list[OrderIntent], float]:
+        """Sell a share of what is staked for WETH, bring it to the desk and sell it; orders and USDT received.
+
+        idle: ETH of the wallet that goes with it; what lies at the desk is sold in any case.
+        """
+        if self.staked_eth <= 0.0 or share == 0.0:
             received, gas, unstaking = 0.0, 0.0, []
         elif self.leverage is None:
             sold = share * self.lst_units
@@ -201,19 +249,16 @@ class HedgedBook:
         else:
             received, gas = self.leverage.slice_proceeds(share), 0.0
             unstaking = self.leverage.leave_share(share, intent)
-        moved = received + (self.wallet_eth if share == 1.0 else 0.0) - gas - self._gas_eth("transfer")
-        if moved <= 0.0:
+        moved = max(received + idle - gas - self._gas_eth("transfer"), 0.0)
+        sold, desk = moved + self.desk_eth, self.desk.venue
+        if sold <= 0.0:
             return unstaking, 0.0
-        desk = self.desk.venue
         price = self.costs.executed_price(
-            "spot", desk, _PAIR, direction=-1, mid_price=self.desk.spot_price, amount=moved
+            "spot", desk, _PAIR, direction=-1, mid_price=self.desk.spot_price, amount=sold
         )
-        orders = [
-            *unstaking,
-            transfer("wallet", desk, "WETH", moved, intent),
-            spot_trade(desk, "ETH", OrderSide.SELL, moved, intent),
-        ]
-        return orders, moved * price * (1.0 - self.costs.fee("spot", desk))
+        coming = [transfer("wallet", desk, "WETH", moved, intent)] if moved > 0.0 else []
+        orders = [*unstaking, *coming, spot_trade(desk, "ETH", OrderSide.SELL, sold, intent)]
+        return orders, sold * price * (1.0 - self.costs.fee("spot", desk))
 
     def _trade_shorts(self, changes: Sequence[float], intent: StrategyIntent) -> list[OrderIntent]:
         """Trade each perpetual by a signed amount of ETH."""
@@ -241,6 +286,14 @@ class HedgedBook:
         margin = sum(venue.quote_units + venue.unrealised for venue in self.venues)
         return margin / notional if notional > 0.0 else 0.0
 
+    def _equalise_below(self, level: float, units: Sequence[float], intent: StrategyIntent) -> list[OrderIntent]:
+        """Equalise the margin ratios where USDT and profit of one exchange would be below a ratio."""
+        is_short_of_margin = any(
+            v.quote_units + u * (v.perp_mark - v.perp_entry_price) < level * abs(u) * v.perp_mark
+            for v, u in zip(self.venues, units, strict=True)
+        )
+        return self._equalise([v.quote_units for v in self.venues], units, intent) if is_short_of_margin else []
+
     def _equalise(self, quote: Sequence[float], units: Sequence[float], intent: StrategyIntent) -> list[OrderIntent]:
         """Move USDT between the exchanges so that their margin ratios are equal."""
         notionals = [abs(u) * v.perp_mark for v, u in zip(self.venues, units, strict=True)]
@@ -251,8 +304,13 @@ class HedgedBook:
         ratio = (sum(quote) + sum(profits)) / whole
         gaps = [q - (ratio * n - p) for q, n, p in zip(quote, notionals, profits, strict=True)]
         given = [min(max(gap, 0.0), max(q, 0.0)) for gap, q in zip(gaps, quote, strict=True)]
-        wanted = [max(-gap, 0.0) for gap in gaps]
-        least, all_wanted = RESIDUE * max(map(abs, quote)), sum(wanted)
+        return self._moves(given, [max(-gap, 0.0) for gap in gaps], intent, least=RESIDUE * max(map(abs, quote)))
+
+    def _moves(
+        self, given: Sequence[float], wanted: Sequence[float], intent: StrategyIntent, *, least: float = 0.0
+    ) -> list[OrderIntent]:
+        """Transfers that carry what is given to the exchanges that want it, in proportion to their want."""
+        all_wanted = sum(wanted)
         return [
             transfer(source.venue, target.venue, "USDT", amount * want / all_wanted, intent)
             for source, amount in zip(self.venues, given, strict=True)

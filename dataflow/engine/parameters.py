@@ -275,6 +275,8 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         levels = strategy.margin_levels
         values |= {"margin_warning": levels.warning, "margin_reduce": levels.reduce, "margin_exit": levels.exit}
         values["margin_excess"] = levels.excess
+        target = config.mode.margin_ratio_target
+        values["margin_target"] = levels.warning if target is None else target
         values["margin_liquidation"] = levels.liquidation if config.scenario.liquidation else -np.inf
     return values
 

@@ -22,7 +22,7 @@ from dataflow.engine.groups import is_committed, units_of
 from dataflow.engine.journal import Journal
 from dataflow.engine.operation_records import executed_price, fee_key, operation_fields
 from dataflow.engine.reconciling import BalanceMismatch, balance_mismatches
-from dataflow.maths.deltas import Deltas
+from dataflow.maths.deltas import RESIDUE, Deltas
 from dataflow.nodes.execution import Reconciliation, Settlement
 from schemas.decisions import DecisionRule
 from schemas.errors import (
@@ -98,6 +98,8 @@ class Outcome:
     failed: int = 0
     lost: list[Order] = field(default_factory=list)
     """Orders that failed or were skipped; what depends on them is skipped too."""
+    partial: list[Order] = field(default_factory=list)
+    """Orders that were filled in part; what would leave their exchange is skipped."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,13 @@ class _Fill:
     reconciliation: Reconciliation
     before: Holdings
     after: Holdings
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether less was done than was ordered, rounding aside."""
+        executed = self.handshake.execution_details.get("executed_amount", self.order.amount)
+        assert isinstance(executed, int | float)
+        return executed < self.order.amount * (1.0 - RESIDUE)
 
 
 def operation_identifier(seed: int, number: int) -> str:
@@ -172,7 +181,8 @@ class TightLoop:
     ) -> None:
         identifier = operation_identifier(self._seed, first_operation + outcome.attempted)
         order, known = self._order(decision, sequence, outcome.holdings, identifier, None)
-        if any(depends_on(order, earlier) for earlier in outcome.lost):
+        lost, partial = outcome.lost, outcome.partial
+        if any(depends_on(order, e) for e in lost) or any(leaves_after(order, e) for e in (*lost, *partial)):
             outcome.lost.append(order)
             return
         outcome.attempted += 1
@@ -429,6 +439,7 @@ class TightLoop:
         self._refuse_negative(decision, after)
         outcome.holdings = after
         outcome.confirmed += len(fills)
+        outcome.partial.extend(fill.order for fill in fills if fill.is_partial)
         for fill in fills:
             price = decision.prices.get(fee_key(fill.order, fill.handshake), 1.0)
             outcome.fees_usd += fill.handshake.fee_amount * price
@@ -495,3 +506,11 @@ def depends_on(order: Order, earlier: Order) -> bool:
         return True
     credited = {delta.position_key for delta in earlier.expected_deltas if delta.delta_amount > 0.0}
     return any(delta.delta_amount < 0.0 and delta.position_key in credited for delta in order.expected_deltas)
+
+
+def leaves_after(order: Order, trade: Order) -> bool:
+    """Whether an order takes something away from an exchange where an earlier trade of the decision was to be done.
+
+    Where the trade was not done in full, what would leave may still be margin (``docs/adr``: unfinished exits).
+    """
+    return order.operation is OperationType.TRANSFER and trade.is_cex_trade() and order.source_venue == trade.venue

@@ -94,7 +94,7 @@ def _columns(request: MarketRequest, seed: int, rows: int, calm: int) -> dict[st
         "funding_settled": lambda: settled,
         "funding_rate": lambda: _funding(stream("funding"), settled),
         "gas_price_gwei": lambda: _gas(stream("gas"), rows),
-        "liquidity_index": partial(_indexes, stream("supply"), rows, len(request.supplied), 1e-3),
+        "liquidity_index": partial(_indexes, stream("supply"), rows, len(request.supplied), 2e-3),
         "variable_borrow_index": partial(_indexes, stream("borrow"), rows, len(request.borrowed), 2.5e-3),
         "lst_oracle_ratio": lambda: oracle,
         "lst_market_ratio": lambda: oracle * _peg(stream("peg"), rows),

@@ -226,10 +226,13 @@ def _check_counts(
             yield LogFault(operation.file_name, operation.order, unit, "no group event names the operation")
     ordered, due = _orders_generated(path, until)
     attempted = len({operation.operation_id for operation in operations})
-    # Orders that depend on a failed one are not attempted, nor those after the end of a log that was cut or after an
-    # error that stopped the run; others are.
-    all_confirmed = all(operation.status is ExecutionStatus.CONFIRMED for operation in operations)
-    if attempted > ordered or (all_confirmed and not is_cut and attempted < due):
+    # Orders that depend on one that failed, or was filled in part, are not attempted, nor those after the end of a log
+    # that was cut or after an error that stopped the run; others are.
+    all_done = all(
+        operation.status is ExecutionStatus.CONFIRMED and _filled_share(operation) > 1.0 - DELTA_TOLERANCE
+        for operation in operations
+    )
+    if attempted > ordered or (all_done and not is_cut and attempted < due):
         what = f"{attempted} operations were logged for {ordered} orders"
         yield LogFault(OperationExecutionEvent.file_name, None, None, what)
 

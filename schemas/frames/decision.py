@@ -46,6 +46,8 @@ class DecisionFrame(StageFrame):
     """1 where funding pays for an entry."""
     funding_exit_is_due: Series[float] | None = flag()
     """1 where funding asks for an exit."""
+    exit_is_unfinished: Series[float] | None = flag()
+    """1 where an exit has left something behind."""
     scaling_rule: Series[float] | None = column("rule", ge=0.0, le=99.0)
     """Code of the equity rebalance that is due."""
     decision: Series[float] | None = column("rule", ge=0.0, le=99.0)
@@ -63,6 +65,12 @@ class DecisionFrame(StageFrame):
     has_staked: Series[float] | None = flag()
     """1 where any staking token is held."""
     deployable_usdt: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)
-    """USDT in the wallet after gas and reserve."""
+    """USDT that an entry could use: wallet after gas and reserve, and exchanges."""
+    usdt_at_exchanges: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """USDT at the exchanges, margin loans aside."""
+    idle_eth_is_due: Series[float] | None = flag()
+    """1 where it is to be staked."""
+    idle_eth_usd: Series[float] | None = column("usd", ge=-1.0, le=USD_MAX)
+    """ETH that lies unstaked in wallet and desk."""
     health_is_low: Series[float] | None = flag()
     """1 where the health factor is under its limit."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from dataflow.market.market import Market
 from schemas.units import Column
-from tests.benchmarks.hand_book import ENTRY, EXIT_FUNDING, REPAY_LOAN, SCALE_DOWN, Book, Prices, Settings
+from tests.benchmarks.hand_book import ENTRY, EXIT_FUNDING, FINISH_EXIT, REPAY_LOAN, SCALE_DOWN, Book, Prices, Settings
 
 Row = tuple[float, ...]
 
@@ -96,6 +96,7 @@ COLUMNS: Final = (
     ("margin_loan_fraction", 0),
     ("entry_is_due", 0),
     ("funding_exit_is_due", 0),
+    ("exit_is_unfinished", 0),
     ("scaling_rule", 0),
     ("decision", 0),
 )
@@ -250,14 +251,16 @@ class FloatLoop:
         is_checked = market[13] > 0.0 and market[16] > 0.0
         is_entry = is_checked and market[15] > settings.funding_enter and deployable > settings.min_trade_usd
         is_exit = is_checked and market[15] < settings.funding_leave
+        # The references have no risk exit, so that coins without a hedge may always be hedged again.
+        is_unfinished = is_flat and quote[0] + quote[1] + quote[2] > settings.min_trade_usd
         scaling = 0.0
         if size > settings.min_trade_usd:
             if deviation > settings.deviation or idle > 0.0:
-                scaling = 7.0
+                scaling = 8.0
             elif deviation < -settings.deviation:
                 scaling = float(SCALE_DOWN)
         if is_flat:
-            rule = float(ENTRY) if is_entry else 0.0
+            rule = float(ENTRY) if is_entry else float(FINISH_EXIT) if is_unfinished else 0.0
         elif worst < settings.margin_exit:
             rule = 1.0
         elif worst < settings.margin_reduce:
@@ -267,7 +270,7 @@ class FloatLoop:
         elif loan > settings.loan_limit:
             rule = float(REPAY_LOAN)
         elif fraction > settings.net_delta_trade:
-            rule = 5.0
+            rule = 6.0
         else:
             rule = scaling
         return (
@@ -302,7 +305,7 @@ class FloatLoop:
             *(basis_step, basis, delta_step, delta, funding_step, funding, self._costs, attributed),
             *(total, total, unexplained, 1.0 if abs(unexplained) <= allowed else 0.0),
             *(deviation, 0.0 if row else 1.0, 1.0 if is_flat else 0.0, 1.0, 0.0, deployable, idle, gap, size, loan),
-            *(1.0 if is_entry else 0.0, 1.0 if is_exit else 0.0, scaling, rule),
+            *(1.0 if is_entry else 0.0, 1.0 if is_exit else 0.0, 1.0 if is_unfinished else 0.0, scaling, rule),
         )
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
 from dataflow.market.market import Market
 from schemas.units import Column
-from tests.benchmarks.hand_book import ENTRY, EXIT_FUNDING, REPAY_LOAN, SCALE_DOWN, Book, Prices, Settings
+from tests.benchmarks.hand_book import ENTRY, EXIT_FUNDING, FINISH_EXIT, REPAY_LOAN, SCALE_DOWN, Book, Prices, Settings
 
 Columns = dict[str, Column]
 
-_SCALE_UP, _EXIT_MARGIN, _REDUCE_MARGIN, _ADJUST_DELTA = 7.0, 1.0, 2.0, 5.0
+_SCALE_UP, _EXIT_MARGIN, _REDUCE_MARGIN, _ADJUST_DELTA = 8.0, 1.0, 2.0, 6.0
 _NEVER: Final = -1e18
 _GWEI: Final = 1e-9
 _SETTLEMENTS: Final = 3
@@ -308,6 +308,9 @@ def _decision(part: Columns, seen: Columns, settings: Settings, carried: Carried
     worst = seen["worst_margin_ratio"]
     when_open = np.where(seen["net_delta_fraction"] > settings.net_delta_trade, _ADJUST_DELTA, scaling)
     when_open = np.where(loan > settings.loan_limit, float(REPAY_LOAN), when_open)
+    held = _three(np.abs(seen["perp_units"])) > 0.0
+    unfinished = np.where(flat, _three(quote) > settings.min_trade_usd, ~held & (over == 0.0))
+    when_open = np.where(unfinished, float(FINISH_EXIT), when_open)
     when_open = np.where(leave, float(EXIT_FUNDING), when_open)
     when_open = np.where(worst < settings.margin_reduce, _REDUCE_MARGIN, when_open)
     when_open = np.where(worst < settings.margin_exit, _EXIT_MARGIN, when_open)
@@ -322,11 +325,14 @@ def _decision(part: Columns, seen: Columns, settings: Settings, carried: Carried
         "entry_is_due": entry.astype(np.float64),
         "equity_deviation": deviation,
         "funding_exit_is_due": leave.astype(np.float64),
+        "exit_is_unfinished": unfinished.astype(np.float64),
         "is_first_row": (part["row_number"] == 0.0).astype(np.float64),
         "is_flat": flat.astype(np.float64),
         "margin_loan_fraction": loan,
         "scaling_order_usd": size,
         "scaling_rule": scaling,
-        "decision": np.where(flat, np.where(entry, float(ENTRY), 0.0), when_open),
+        "decision": np.where(
+            flat, np.where(entry, float(ENTRY), np.where(unfinished, float(FINISH_EXIT), 0.0)), when_open
+        ),
         "venue_share_gap": np.where(total > 0.0, gap, 0.0),
     }

@@ -21,6 +21,7 @@ OPEN_AND_QUIET = {
     "is_flat": 0.0,
     "worst_margin_ratio": 0.95,
     "was_liquidated": 0.0,
+    "exit_is_unfinished": 0.0,
     "funding_exit_is_due": 0.0,
     "margin_loan_fraction": 0.0,
     "net_delta_fraction": 0.0,
@@ -48,12 +49,13 @@ def decided(row: dict[str, float], **changes: float) -> float:
         pytest.param({"worst_margin_ratio": 0.30}, None, id="margin-at-the-level-holds"),
         pytest.param({"worst_margin_ratio": 0.20}, basis.REDUCE_MARGIN, id="margin-at-exit-reduces"),
         pytest.param({"funding_exit_is_due": 1.0}, basis.EXIT_FUNDING, id="funding"),
+        pytest.param({"exit_is_unfinished": 1.0}, basis.FINISH_EXIT, id="unfinished-exit"),
         pytest.param({"margin_loan_fraction": 0.0011}, basis.REPAY_LOAN, id="loan"),
         pytest.param({"margin_loan_fraction": 0.001}, None, id="loan-at-limit-holds"),
         pytest.param({"net_delta_fraction": 0.021}, basis.ADJUST_DELTA, id="delta"),
         pytest.param({"net_delta_fraction": 0.02}, None, id="delta-at-limit-holds"),
-        pytest.param({"scaling_rule": 7.0}, basis.SCALE_UP, id="scale-up"),
-        pytest.param({"scaling_rule": 8.0}, basis.SCALE_DOWN, id="scale-down"),
+        pytest.param({"scaling_rule": 8.0}, basis.SCALE_UP, id="scale-up"),
+        pytest.param({"scaling_rule": 9.0}, basis.SCALE_DOWN, id="scale-down"),
         pytest.param({"entry_is_due": 1.0}, None, id="an-open-book-is-not-entered"),
     ],
 )
@@ -66,14 +68,16 @@ def test_the_risk_exit_has_priority_over_everything() -> None:
     facts = {
         "worst_margin_ratio": 0.1,
         "funding_exit_is_due": 1.0,
+        "exit_is_unfinished": 1.0,
         "margin_loan_fraction": 0.5,
         "net_delta_fraction": 0.5,
-        "scaling_rule": 7.0,
+        "scaling_rule": 8.0,
     }
     relief = [
         ("worst_margin_ratio", 0.25, basis.REDUCE_MARGIN),
         ("worst_margin_ratio", 0.9, basis.EXIT_FUNDING),
-        ("funding_exit_is_due", 0.0, basis.REPAY_LOAN),
+        ("funding_exit_is_due", 0.0, basis.FINISH_EXIT),
+        ("exit_is_unfinished", 0.0, basis.REPAY_LOAN),
         ("margin_loan_fraction", 0.0, basis.ADJUST_DELTA),
         ("net_delta_fraction", 0.0, basis.SCALE_UP),
     ]
@@ -86,7 +90,9 @@ def test_the_risk_exit_has_priority_over_everything() -> None:
 def test_a_flat_book_enters_or_holds() -> None:
     assert decided(FLAT) == 0.0
     assert decided(FLAT, entry_is_due=1.0) == basis.ENTRY.code
-    assert decided(FLAT, funding_exit_is_due=1.0, scaling_rule=7.0) == 0.0
+    assert decided(FLAT, funding_exit_is_due=1.0, scaling_rule=8.0) == 0.0
+    assert decided(FLAT, exit_is_unfinished=1.0) == basis.FINISH_EXIT.code
+    assert decided(FLAT, exit_is_unfinished=1.0, entry_is_due=1.0) == basis.ENTRY.code
 
 
 def test_frictionless_enters_on_the_first_row_whatever_the_signal_and_then_holds() -> None:
