@@ -1,13 +1,11 @@
 """Runs over random markets under a storm of faults, with their event and component logs."""
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.engine.backtest import Backtest, VenueSetup
 from dataflow.engine.component_logs import ComponentLogs
-from dataflow.market.market import Market
 from dataflow.market.random_markets import random_market
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.log_directory import LogDirectoryManager
@@ -23,11 +21,6 @@ class StormyRun:
     code: ErrorCode | None
 
 
-@cache
-def _market(mode: str, seed: int, rows: int) -> Market:
-    return random_market(prepared(mode).market_request(), seed, rows)
-
-
 def run_in_storm(
     mode: str, seed: int, base: Path, *, rows: int = 200, plan: str = "storm", backtest: Backtest | None = None
 ) -> StormyRun:
@@ -35,7 +28,8 @@ def run_in_storm(
 
     backtest: one of the mode that is not as shipped.
     """
-    backtest, market, code = backtest or prepared(mode), _market(mode, seed, rows), None
+    backtest, code = backtest or prepared(mode), None
+    market = random_market(backtest.market_request(), seed, rows)
     log_dir = LogDirectoryManager.create_run_logs(CORRELATION_ID, PID, mode, mode, 1.0, base)
     wrap = fault_wrapper(load_fault_plan(plan), backtest, market, seed=seed)
     with (
