@@ -28,7 +28,7 @@ from dataflow.records.log_directory import LogDirectoryManager
 from dataflow.records.results import CONFIG_FILE, DATA_FILE, ResultsStore
 from schemas.errors import ConfigValidationError, CriticalEngineError, LogDirectoryError, PlatformError
 from schemas.models.config import RunConfig
-from schemas.models.results import DataProvenance, Manifest, RunStatus, RunSummary, SeriesSpan
+from schemas.models.results import DataProvenance, EventDetail, Manifest, RunStatus, RunSummary, SeriesSpan
 from schemas.operations import DecisionType
 from schemas.units import Column, Instants
 
@@ -62,6 +62,7 @@ class BacktestRequest(BaseModel):
     executor: ExecutorName = Field(default="plan", description="plan, or Hamilton's own execute")
     window: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Fixed rows a window")
     validation: Validation = Field(default="chunk", description="Frames once a chunk, or on every node call")
+    events: EventDetail = Field(default="every-step", description="How much the event log says of quiet rows")
     faults: str | None = Field(default=None, description="Fault plan: a name of configs/faults, or a file")
     policy: ExecutionPolicyName | None = Field(
         default=None, description="Retries and tolerances of a backtest or of a live session; live with faults"
@@ -138,6 +139,7 @@ class _Run:
             package_versions=package_versions(),
             created_at=self.created_at,
             finished_at=None if status is RunStatus.RUNNING else instant_text(utc_now()),
+            event_detail=self.request.events,
             event_log_seal=event_log_seal,
             error_code=None if error is None else error.code,
             error_message=None if error is None else error.message,
@@ -198,6 +200,7 @@ def run_backtest(
         run.backtest.spec.modules[0].__name__,
         run.capital,
         request.logs,
+        event_detail=request.events,
         first_order=0 if state is None else state.order,
         start_positions=None if state is None else run.backtest.held(state),
     )
@@ -233,7 +236,7 @@ def _prepare(request: BacktestRequest, state: RunState | None, *, is_final: bool
     loaded = load_request_config(request)
     config = loaded.config
     plan = None if request.faults is None else _fault_plan(request.faults)
-    backtest = backtest_of(loaded, EngineOptions(request.executor, request.window, request.validation))
+    backtest = backtest_of(loaded, EngineOptions(request.executor, request.window, request.validation, request.events))
     under = shocked(config, load_run_market(request, backtest, state), plan, state=state, is_final=is_final)
     market = under.market
     correlation_id = uuid.uuid4().hex

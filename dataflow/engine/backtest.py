@@ -36,7 +36,7 @@ from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import AttributionError
 from schemas.instruments import cex_key, wallet_key
 from schemas.models.config import RunConfig
-from schemas.models.results import FirstBreak
+from schemas.models.results import EventDetail, FirstBreak
 from schemas.port import OrderPort
 from schemas.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
@@ -54,12 +54,13 @@ class EngineOptions:
     """How to run, none of which changes a result.
 
     window: fixed rows a window, None to adapt. validation: frames once a chunk, or every node call as well; the
-    Hamilton executor always checks every call.
+    Hamilton executor always checks every call. events: how much the event log says of rows without a decision.
     """
 
     executor: ExecutorName = "plan"
     window: int | None = None
     validation: Validation = "chunk"
+    events: EventDetail = "every-step"
 
 
 PortWrapper = Callable[[OrderPort, SimulatedWorld, SimulatedClock], OrderPort]
@@ -305,6 +306,7 @@ class Backtest:
             attribution_types=self.attribution_types,
             wall_clock=wall_clock,
             reconciliation_tolerance=policy.relative_tolerance,
+            detail=self.options.events,
         )
         return Journal(log, context, components, watch)
 

@@ -30,6 +30,10 @@ def exposure_columns(columns: Columns, assets: tuple[str, ...]) -> dict[str, dic
     }
 
 
+HOLD_REASON = "no_rule_applies"
+TRIGGER = "full_loop"
+"""Reason of a decision to hold, and what sets off every decision of a backtest."""
+
 RISK_FIELDS: Mapping[str, str] = {
     "health_factor": "health_factor",
     "ltv_ratio": "ltv",

@@ -8,7 +8,7 @@ decision pass through the models. Numbers depend on rows and phases only, never 
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,14 @@ from dataflow.engine.event_fields import (
     risk_notes,
 )
 from dataflow.engine.first_break import BreakWatch
+from dataflow.engine.quiet_rows import (
+    BEFORE_DECISION,
+    LINES_OF_A_ROW,
+    Numbers,
+    QuietContext,
+    QuietRows,
+    rows_with_lines,
+)
 from dataflow.engine.state import PositionGroups
 from dataflow.maths.deltas import Deltas
 from dataflow.records.event_log import DomainEventLogger
@@ -48,6 +56,7 @@ from schemas.models.events import (
     SystemErrorEvent,
     TightLoopExecutionEvent,
 )
+from schemas.models.results import EventDetail
 from schemas.operations import DeltaType, HealthStatus, OperationType
 from schemas.units import Column, Instants
 
@@ -72,8 +81,6 @@ UNHEALTHY_ERRORS: Final = 10
 
 HEALTH_SCORES: Final = {HealthStatus.HEALTHY: 1.0, HealthStatus.DEGRADED: 0.5, HealthStatus.UNHEALTHY: 0.0}
 
-Numbers = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class JournalContext:
@@ -92,6 +99,7 @@ class JournalContext:
     attribution_types: tuple[str, ...]
     wall_clock: Callable[[], str]
     reconciliation_tolerance: float = DELTA_TOLERANCE
+    detail: EventDetail = "every-step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +124,6 @@ class FundingSettlement:
     prices: Mapping[str, float]
 
 
-@dataclass
-class QuietRows:
-    """Rows of a chunk without decision: where their lines start, and what stands between the phases."""
-
-    starts: list[Numbers] = field(default_factory=list)
-    before_position: list[Numbers] = field(default_factory=list)
-    edges: list[Numbers] = field(default_factory=list)
-
-    def clear(self) -> None:
-        """Forget the rows of a chunk that has been written."""
-        self.starts.clear()
-        self.before_position.clear()
-        self.edges.clear()
-
-
 class Journal:
     """Events of a run in the order in which they happened; written when a chunk is complete and valid."""
 
@@ -152,7 +145,9 @@ class Journal:
         self._components = components or ComponentLogs.silent()
         self._drafts: list[Draft] = []
         self._events: list[DomainEvent] = []
-        self._quiet = QuietRows()
+        self._quiet = QuietRows(
+            QuietContext(context.mode, context.run_start, context.groups, context.assets, context.attribution_types)
+        )
         self._envelope = {"correlation_id": context.correlation_id, "pid": context.pid}
 
     # -- single events
@@ -480,9 +475,13 @@ class Journal:
         columns: Columns,
         *,
         first_row: int,
+        level_before: float,
         is_last: bool,
     ) -> None:
-        """Count the lines of rows without a decision, and make the few events among them that are not in bulk."""
+        """Count the lines of rows without a decision, and make the few events among them that are not in bulk.
+
+        level_before: risk level of the row before the first.
+        """
         rows = len(texts)
         health = ((np.arange(first_row, first_row + rows) % HEALTH_ROWS) == 0).astype(np.int64)
         settled = _settled(columns, rows)
@@ -490,7 +489,15 @@ class Journal:
         before = np.concatenate([[self.breached], breach[:-1]])
         edges = (breach != before).astype(np.int64)
         self.watch.rows(texts, columns, breach)
-        counts = 5 + health + 2 * settled + edges
+        has_lines = rows_with_lines(
+            self._context.detail,
+            settled=settled,
+            edges=edges,
+            level=columns["risk_level"],
+            level_before=level_before,
+            is_last=is_last,
+        )
+        counts = LINES_OF_A_ROW * has_lines + health + 2 * settled + edges
         counts[-1] += is_last
         ends = self.order + np.add.accumulate(counts)
         starts = ends - counts
@@ -501,15 +508,14 @@ class Journal:
             first = (starts + health)[at].tolist()
             for row, order, settlement in zip(at.tolist(), first, self._settlements(columns, at), strict=True):
                 self._funding(texts[row], settlement, order=order)
-        before_position = health + 2 * settled
+        position = starts + health + 2 * settled
+        breaches = position + BEFORE_DECISION * has_lines
         for row in np.flatnonzero(edges).tolist():
-            self.breach(texts[row], risk_notes(columns, row)[1], order=int(starts[row] + before_position[row]) + 3)
+            self.breach(texts[row], risk_notes(columns, row)[1], order=int(breaches[row]))
         if is_last:
             self._numbered(HealthStatusEvent, texts[-1], int(ends[-1]) - 1, **self._health_fields())
         self.order = int(ends[-1])
-        self._quiet.starts.append(starts)
-        self._quiet.before_position.append(before_position)
-        self._quiet.edges.append(edges)
+        self._quiet.add(has_lines, position, edges)
 
     def funding_of_row(self, timestamp: str, columns: Columns) -> None:
         """Funding settled at a one-row set of columns, if any."""
@@ -575,8 +581,7 @@ class Journal:
         # Each event is given to the log once, also when the disk refuses: the log keeps what it took.
         pending, self._events = iter(self.pending), []
         try:
-            if self._quiet.starts:
-                self._write_quiet(instants[quiet], {name: column[quiet] for name, column in columns.items()})
+            self._quiet.write(self._log, instants, columns, quiet)
             for event in pending:
                 self._log.log(event)
         finally:
@@ -588,96 +593,6 @@ class Journal:
         self._drafts.clear()
         self._events.clear()
         self._quiet.clear()
-
-    def _write_quiet(self, instants: Instants, columns: Columns) -> None:
-        assert self._log is not None
-        context, quiet = self._context, self._quiet
-        position = np.concatenate(quiet.starts) + np.concatenate(quiet.before_position)
-        edges = np.concatenate(quiet.edges)
-        log, texts = self._log.log_rows, np.datetime_as_string(instants, unit="s")
-        log(
-            PositionSnapshot,
-            order=position,
-            timestamps=instants,
-            fields={
-                "positions": position_columns(columns, context.groups),
-                "total_value_usd": columns["equity_usd"],
-                "position_type": "simulated",
-                "trigger_source": "position_refresh",
-            },
-        )
-        log(
-            ExposureSnapshot,
-            order=position + 1,
-            timestamps=instants,
-            fields={
-                "net_delta_usd": columns["net_delta_usd"],
-                "asset_exposures": exposure_columns(columns, context.assets),
-                "total_value_usd": columns["equity_usd"],
-                "share_class_value": columns["equity_share_class"],
-            },
-        )
-        self._write_risk(instants, columns, position + 2)
-        levels = tuple(RISK_LEVELS[int(level)].value for level in columns["risk_level"])
-        log(
-            StrategyDecision,
-            order=position + 3 + edges,
-            timestamps=instants,
-            fields={
-                "strategy_name": context.mode,
-                "decision_type": "hold",
-                "orders_generated": 0,
-                "total_order_value_usd": 0.0,
-                "decision_reason": HOLD_REASON,
-                "trigger_source": TRIGGER,
-                "risk_level": levels,
-            },
-        )
-        log(
-            PnLCalculation,
-            order=position + 4 + edges,
-            timestamps=instants,
-            fields={
-                "total_pnl_usd": columns["total_pnl_usd"],
-                "total_pnl_share_class": columns["total_pnl_share_class"],
-                "pnl_attribution": {name: columns[name] for name in context.attribution_types},
-                "period_start": context.run_start,
-                "period_end": tuple(texts.tolist()),
-                "unexplained_pnl": columns["unexplained_pnl"],
-                "reconciled": columns["is_reconciled"] > 0.0,
-            },
-        )
-
-    def _write_risk(self, instants: Instants, columns: Columns, order: Numbers) -> None:
-        """Risk lines in one batch for each pattern of level, warnings and breaches."""
-        assert self._log is not None
-        flags = [
-            columns[name] for name in ("risk_level", "risk_warning", "margin_breach", "delta_breach") if name in columns
-        ]
-        flags.append(columns["breach_detected"])
-        patterns = np.zeros(len(order), dtype=np.int64)
-        for flag in flags:
-            patterns = patterns * 4 + flag.astype(np.int64)
-        for pattern in np.unique(patterns):
-            chosen = patterns == pattern
-            some = {name: column[chosen] for name, column in columns.items()}
-            warnings, breaches = risk_notes(some, 0)
-            self._log.log_rows(
-                RiskAssessment,
-                order=order[chosen],
-                timestamps=instants[chosen],
-                fields={
-                    **{name: some[node] for name, node in RISK_FIELDS.items()},
-                    "risk_level": RISK_LEVELS[int(some["risk_level"][0])].value,
-                    "breach_detected": bool(breaches),
-                    "warnings": list(warnings),
-                    "breaches": list(breaches),
-                },
-            )
-
-
-HOLD_REASON: Final = "no_rule_applies"
-TRIGGER: Final = "full_loop"
 
 
 def structured_deltas(

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from dataflow.engine.event_fields import RISK_LEVELS, Columns
+from dataflow.engine.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
 from dataflow.engine.executors import Executor
 from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
 from dataflow.engine.interrupts import LetThrough, held_interrupts
-from dataflow.engine.journal import HEALTH_ROWS, HOLD_REASON, TRIGGER, Journal, row_of
+from dataflow.engine.journal import HEALTH_ROWS, Journal, row_of
 from dataflow.engine.liquidations import LiquidationRow, Liquidations
 from dataflow.engine.market_rows import MarketRows
 from dataflow.engine.parameters import Parameters
@@ -130,6 +130,7 @@ class Engine:
             "last_liquidation_seconds": NEVER,
             "entry_quantity": 0.0,
             "breach_before": 0.0,
+            "risk_level_before": 0.0,
             "run_start_seconds": float(self._market.epoch_seconds[0]),
         }
         for source in self._settlements:
@@ -296,7 +297,13 @@ class Engine:
     def _commit_quiet(self, start: int, end: int, base: int, columns: Columns, state: RunState) -> RunState:
         is_last = self._is_final and end == len(self._market)
         state = self._passed(start, end, columns, state)
-        self._journal.quiet_rows(self._market.texts[start:end], columns, first_row=base + start, is_last=is_last)
+        self._journal.quiet_rows(
+            self._market.texts[start:end],
+            columns,
+            first_row=base + start,
+            level_before=float(state.values["risk_level_before"]),
+            is_last=is_last,
+        )
         self._chunk.add(columns, quiet=True)
         return self._carried(state, columns, -1).moved(row=base + end, order=self._journal.order)
 

@@ -397,7 +397,7 @@ def risk_warning__lending(health_factor: Column, health_factor_min: float) -> Co
     return frozen((health_factor < 1.2 * health_factor_min).astype(np.float64))
 
 
-@tag(stage="risk", unit="level", record="risk_level")
+@tag(stage="risk", unit="level", record="risk_level", carry="risk_level_before")
 def risk_level(risk_score: Column, breach_detected: Column) -> Column:
     """0 low, 1 medium, 2 high, 3 critical; a breach is critical whatever the score.
 

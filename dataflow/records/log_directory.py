@@ -16,6 +16,7 @@ import orjson
 from dataflow.records.instants import Clock, instant_text, utc_now
 from schemas.errors import LogDirectoryError
 from schemas.models.events import EVENT_TYPES
+from schemas.models.results import EventDetail
 
 COMPONENTS: Final = (
     "Api",
@@ -83,6 +84,8 @@ class RunMetadata:
     timezone: str
     log_directory: str
     events_directory: str
+    event_detail: str = "every-step"
+    """How much the event log says of rows without a decision, see ``schemas.models.results.EventDetail``."""
     first_order: int = 0
     """``order`` of the first event; above 0 for a partition that goes on where another ended."""
     start_positions: Mapping[str, float] = field(default_factory=dict)
@@ -107,6 +110,7 @@ class LogDirectoryManager:
         capital: float,
         base_dir: Path | str = "logs",
         *,
+        event_detail: EventDetail = "every-step",
         first_order: int = 0,
         start_positions: Mapping[str, float] | None = None,
         clock: Clock = utc_now,
@@ -132,6 +136,7 @@ class LogDirectoryManager:
             timezone="UTC",
             log_directory=str(log_dir),
             events_directory=str(events_dir),
+            event_detail=event_detail,
             first_order=first_order,
             start_positions=dict(start_positions or {}),
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from dataflow.records.append_file import part_paths
 from dataflow.records.chain_check import ChainReport, check_chain
+from dataflow.records.log_directory import METADATA_FILE, LogDirectoryManager
 from dataflow.records.log_fault import LogFault
 from dataflow.records.reading import (
     event_counts,
@@ -34,6 +35,7 @@ from schemas.models.events import (
     StrategyDecision,
     TightLoopExecutionEvent,
 )
+from schemas.units import INSTANT_DTYPE, Instants
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def verify(path: Path | str) -> Verification:
     try:
         replayed = replay(events_dir)
         faults += replayed.faults
-        faults += _count_faults(events_dir)
+        faults += [*_count_faults(events_dir), *_detail_faults(events_dir)]
         if run_dir is not None and has_results:
             faults += _summary_faults(events_dir, load_summary(run_dir).event_counts)
     except LogSerialisationError as error:
@@ -147,6 +149,37 @@ def _orphan(event_class: type[DomainEvent], record: Mapping[str, object], field:
         str(record[field]),
         "no operation of this identifier is on record",
     )
+
+
+def _detail_faults(events_dir: Path) -> Iterator[LogFault]:
+    """Rows that have no decision on record though the detail of the log wants one."""
+    decided = _instants(events_dir, StrategyDecision)
+    if len(decided) == 0:
+        return
+    detail = _detail(events_dir.parent)
+    if detail == "every-step":
+        steps = np.diff(decided)
+        for row in np.flatnonzero(steps != steps.min())[:1] if len(steps) else ():
+            what = f"no row between {decided[row]} and {decided[row + 1]}, though the log has every step"
+            yield LogFault(StrategyDecision.file_name, None, None, what)
+        return
+    wanted = ExecutionDeltaEvent if detail == "on-change" else OperationExecutionEvent
+    changed = _instants(events_dir, wanted)
+    # A row that stopped the run may have been settled and not decided.
+    for instant in np.setdiff1d(changed[changed <= decided[-1]], decided)[:1]:
+        what = f"no decision at {instant}, where {wanted.file_name} has an event"
+        yield LogFault(StrategyDecision.file_name, None, None, what)
+
+
+def _detail(log_dir: Path) -> str:
+    if not (log_dir / METADATA_FILE).is_file():
+        return "every-step"
+    return LogDirectoryManager.read_run_metadata(log_dir).event_detail
+
+
+def _instants(events_dir: Path, event_class: type[DomainEvent]) -> Instants:
+    texts = [str(record["timestamp"]) for record in read_events(events_dir, event_class)]
+    return np.array(texts, dtype=INSTANT_DTYPE)
 
 
 def _summary_faults(events_dir: Path, stated: Mapping[str, int]) -> Iterator[LogFault]:

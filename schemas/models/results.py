@@ -5,6 +5,7 @@ share class unless the name says usd; ratios are fractions of one.
 """
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -20,6 +21,9 @@ from schemas.models.message import (
     Text,
 )
 from schemas.operations import DecisionType
+
+EventDetail = Literal["every-step", "on-change", "operations"]
+"""How much an event log says of rows without a decision: all; what changed; nothing but settlements and errors."""
 
 
 class RunStatus(StrEnum):
@@ -148,6 +152,7 @@ class Manifest(Message):
     package_versions: dict[str, str]
     created_at: InstantText
     finished_at: InstantText | None = None
+    event_detail: EventDetail = "every-step"
     event_log_seal: Text | None = Field(
         default=None, description="Last value of the hash chain of the event log; stands for each of its bytes"
     )

@@ -22,6 +22,7 @@ from schemas.errors import ErrorCode
 from schemas.models.events import EVENT_TYPES
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
+from schemas.models.results import EventDetail
 from schemas.operations import ExecutionStatus
 from schemas.port import OrderPort
 from schemas.units import Column, Instants
@@ -86,10 +87,11 @@ def prepared(
     executor: ExecutorName = "plan",
     window: int | None = None,
     validation: Validation = "chunk",
+    events: EventDetail = "every-step",
 ) -> Backtest:
     """A backtest of the shipped configuration; made once, since a run leaves nothing in it."""
     config = load_run_config(mode, scenarios=scenarios, overrides=overrides).config
-    return Backtest(config, EngineOptions(executor, window, validation))
+    return Backtest(config, EngineOptions(executor, window, validation, events))
 
 
 class _Kept:

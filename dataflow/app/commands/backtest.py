@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ExecutorChoice = Literal["plan", "hamilton"]
 PolicyChoice = Literal["backtest", "live"]
 ValidationChoice = Literal["chunk", "every-call"]
+EventChoice = Literal["every-step", "on-change", "operations"]
 
 Start = Annotated[str | None, typer.Option("--start", metavar="T", help="First row, ISO-8601, UTC assumed.")]
 End = Annotated[str | None, typer.Option("--end", metavar="T", help="Last row, ISO-8601, UTC assumed.")]
@@ -36,6 +37,10 @@ Executor = Annotated[ExecutorChoice, typer.Option("--executor", help="The flatte
 Window = Annotated[int | None, typer.Option("--window", min=1, help="Fixed rows a window; changes no result.")]
 Validate = Annotated[
     ValidationChoice, typer.Option("--validate", help="Check frames once a chunk, or every input of every node.")
+]
+Events = Annotated[
+    EventChoice,
+    typer.Option("--events", help="What the event log says of rows without a decision: all, what changed, or nothing."),
 ]
 Faults = Annotated[
     str | None, typer.Option("--faults", metavar="NAME|FILE", help="Inject the faults of a plan of configs/faults.")
@@ -60,6 +65,7 @@ def backtest(
     executor: Executor = "plan",
     window: Window = None,
     validate: Validate = "chunk",
+    events: Events = "every-step",
     faults: Faults = None,
     policy: Policy = None,
     logs: LogsDir = LOGS,
@@ -86,6 +92,7 @@ def backtest(
         executor=executor,
         window=window,
         validation=validate,
+        events=events,
         faults=faults,
         policy=policy,
         logs=logs,

@@ -55,6 +55,7 @@ class TestLogDirectoryManager:
             "timezone": "UTC",
             "log_directory": str(log_dir),
             "events_directory": str(log_dir / "events"),
+            "event_detail": "every-step",
             "first_order": 0,
             "start_positions": {},
         }
