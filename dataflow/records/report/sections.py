@@ -17,7 +17,6 @@ from dataflow.records.summary_tables import (
     events_table,
     provenance_table,
     result_table,
-    risk_table,
 )
 from dataflow.records.tables import Table
 
@@ -46,7 +45,7 @@ def _sections(run: RunFiles) -> Iterator[Section]:
         "attribution", "P&L attribution", (waterfall(run), attribution_chart(run), attribution_table(summary))
     )
     yield Section("exposures", "Exposures and net delta", (exposure_chart(run),))
-    yield Section("risk", "Risk", (*_shown(risk_chart(run)), limits_table(run), risk_table(summary)))
+    yield Section("risk", "Risk", (*_shown(risk_chart(run)), limits_table(run)))
     rates = (*_shown(funding_chart(run)), *_shown(yield_chart(run)))
     if rates:
         yield Section("rates", "Funding and rates", rates)

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.maths.returns import annualised_return, daily_returns, max_drawdown, sharpe_ratio
+from dataflow.maths.returns import (
+    annualised_return,
+    daily_returns,
+    max_drawdown,
+    monthly_returns,
+    sharpe_ratio,
+    trailing_rate,
+)
 from schemas.units import Column, Instants
 
 curves = st.lists(st.floats(1.0, 1e6), min_size=1, max_size=60).map(np.array)
@@ -70,3 +77,42 @@ def test_sharpe_needs_thirty_daily_returns() -> None:
 
 def test_sharpe_of_a_flat_curve_does_not_exist() -> None:
     assert sharpe_ratio(midnights(60), np.full(60, 100.0)) is None
+
+
+@st.composite
+def funded_curves(draw: st.DrawFn) -> tuple[Instants, Column, Column]:
+    """Midnights, equity and what was paid in so far, with deposits and withdrawals between."""
+    days = draw(st.integers(1, 120))
+    growth = np.array(draw(st.lists(st.floats(0.9, 1.1), min_size=days, max_size=days)))
+    flows = np.array(draw(st.lists(st.sampled_from([0.0, 0.0, 0.0, 50.0, -20.0]), min_size=days, max_size=days)))
+    flows[0] = 1_000_000.0
+    equity, held = np.empty(days), 0.0
+    for row in range(days):
+        held = (held + flows[row]) * growth[row]
+        equity[row] = held
+    return midnights(days), equity, np.cumsum(flows)
+
+
+@given(curve=funded_curves())
+def test_months_multiply_to_the_growth_that_flows_leave_out(curve: tuple[Instants, Column, Column]) -> None:
+    instants, equity, invested = curve
+    before = np.concatenate([[invested[0]], equity[:-1] + np.diff(invested)])
+    months = monthly_returns(instants, equity, invested)
+    assert list(months) == sorted({str(instant.astype("datetime64[M]")) for instant in instants})
+    assert np.prod([1.0 + value for value in months.values()]) == pytest.approx(np.prod(equity / before), rel=1e-9)
+
+
+@given(curve=funded_curves(), factor=st.floats(0.1, 10.0))
+def test_monthly_returns_do_not_depend_on_the_unit(curve: tuple[Instants, Column, Column], factor: float) -> None:
+    instants, equity, invested = curve
+    scaled = monthly_returns(instants, factor * equity, factor * invested)
+    assert scaled == pytest.approx(monthly_returns(instants, equity, invested), abs=1e-9)
+
+
+@given(rate=st.floats(-0.2, 0.5), days=st.integers(1, 10))
+def test_an_index_of_constant_growth_has_one_trailing_rate(rate: float, days: int) -> None:
+    instants = midnights(40)
+    index = (1.0 + rate / 365.0) ** np.arange(40)
+    trailing = trailing_rate(instants, index, float(days))
+    assert np.isnan(trailing[:days]).all()
+    assert trailing[days:] == pytest.approx(((1.0 + rate / 365.0) ** days - 1.0) * 365.0 / days, abs=1e-9)
