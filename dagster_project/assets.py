@@ -1,4 +1,4 @@
-"""The assets of a mode, generated from its graph: the data, one a node, the twelve event logs, results and state.
+"""The assets of a mode, generated from its graph: data, one a node, twelve event logs, results, state and report.
 
 A mode is one multi-asset whose body runs one month through ``dataflow.app`` and shows what was recorded.
 """
@@ -13,7 +13,7 @@ import dagster as dg
 from dagster_project.checks import RESULTS, Finding, broken_frame, check_specs, event_asset, findings
 from dagster_project.code_versions import code_versions
 from dagster_project.partitions import MonthOfRun, Months, month_of_run
-from dagster_project.recorded import RecordedRun, column_schema, data_schema, recorded_run
+from dagster_project.recorded import RecordedRun, column_schema, data_schema, recorded_run, report_metadata
 from dagster_project.run_config import RunOptions, request_of
 from dagster_project.state_chain import StateChain
 from dataflow.app.backtest import CompletedRun, load_request_config, run_backtest
@@ -24,6 +24,7 @@ from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
 from dataflow.engine.state import RunState
 from dataflow.engine.validation import MARKET_INPUTS
 from dataflow.records.reading import event_name
+from dataflow.records.report.pages import write_report
 from schemas.errors import PlatformError
 from schemas.models.events import EVENT_TYPES
 
@@ -32,6 +33,9 @@ DATA: Final = ("market_data",)
 
 STATE: Final = ("state",)
 """Asset of what a month leaves for the next one."""
+
+REPORT: Final = ("report",)
+"""Asset of the page that shows a month."""
 
 _STAGE_OF_EVENTS: Final[Mapping[str, str]] = {
     "positions": "positions",
@@ -83,6 +87,7 @@ class ModeAssets:
             *self._event_specs(),
             self._results_spec(),
             self._state_spec(),
+            self._report_spec(),
         ]
 
     def _data_spec(self) -> dg.AssetSpec:
@@ -162,6 +167,16 @@ class ModeAssets:
             kinds={"json"},
         )
 
+    def _report_spec(self) -> dg.AssetSpec:
+        return dg.AssetSpec(
+            self.key(*REPORT),
+            deps=[self.key(*RESULTS)],
+            description="The month as one offline page of charts and tables, made from the results directory alone.",
+            group_name=self.group("records"),
+            code_version=code_version(),
+            kinds={"html"},
+        )
+
     def definition(self) -> dg.AssetsDefinition:
         """The multi-asset of the mode."""
         partitions = self.months.definition()
@@ -214,6 +229,7 @@ class ModeAssets:
         if blocking := [finding for finding in found if finding.blocks]:
             raise _blocked(part, blocking)
         yield from self._kept(chain, part, completed)
+        yield dg.MaterializeResult(asset_key=self.key(*REPORT), metadata=report_metadata(write_report(run.directory)))
 
     def _shown(self, run: RecordedRun) -> Iterator[dg.MaterializeResult[None]]:
         yield dg.MaterializeResult(asset_key=self.key(*DATA), metadata=run.data_metadata(self.graph))

@@ -1,6 +1,6 @@
 """What a finished run recorded, as its assets show it: column schemas, and the numbers of each column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +135,16 @@ class RecordedRun:
             "decisions": dg.MetadataValue.json(said["decisions"]),
             **numbers,
         }
+
+
+def report_metadata(pages: Sequence[Path]) -> dict[str, dg.MetadataValue]:
+    """Where the pages of a report are, and the one that Dagster can show."""
+    html, markdown = pages
+    return {
+        "path": dg.MetadataValue.path(str(html)),
+        "bytes": dg.MetadataValue.int(html.stat().st_size),
+        "report": dg.MetadataValue.md(markdown.read_text(encoding="utf-8")),
+    }
 
 
 def recorded_run(summary: RunSummary) -> RecordedRun:

@@ -163,6 +163,7 @@ def test_a_month_shows_every_asset_and_check_with_its_numbers(home: Home) -> Non
     assert number(equity["min"]) <= number(equity["last"]) <= number(equity["max"])
     assert number(shown["results"]["final_equity"]) == number(equity["last"])
     assert number(shown["positions"]["dagster/row_count"]) > 0
+    assert Path(str(shown["report"]["path"].value)).stat().st_size == number(shown["report"]["bytes"])
 
 
 def test_a_month_without_the_state_before_it_says_what_to_materialise_first(home: Home) -> None:

@@ -112,7 +112,7 @@ def test_monthly_returns_do_not_depend_on_the_unit(curve: tuple[Instants, Column
 @given(rate=st.floats(-0.2, 0.5), days=st.integers(1, 10))
 def test_an_index_of_constant_growth_has_one_trailing_rate(rate: float, days: int) -> None:
     instants = midnights(40)
-    index = (1.0 + rate / 365.0) ** np.arange(40)
+    index = np.power(1.0 + rate / 365.0, np.arange(40.0))
     trailing = trailing_rate(instants, index, float(days))
     assert np.isnan(trailing[:days]).all()
     assert trailing[days:] == pytest.approx(((1.0 + rate / 365.0) ** days - 1.0) * 365.0 / days, abs=1e-9)
