@@ -292,7 +292,13 @@ def _execute(
 
     next_order = state.order if state else 0
     with DomainEventLogger(
-        log_dir, run.correlation_id, run.pid, tables=store.tables, next_order=next_order, write=write
+        log_dir,
+        run.correlation_id,
+        run.pid,
+        tables=store.tables,
+        next_order=next_order,
+        fsync=run.config.mode.event_logger.event_logging_settings.fsync,
+        write=write,
     ) as log:
         outcome = run.backtest.run(
             run.market,

@@ -55,12 +55,14 @@ class EngineOptions:
 
     window: fixed rows a window, None to adapt. validation: frames once a chunk, or every node call as well; the
     Hamilton executor always checks every call. events: how much the event log says of rows without a decision.
+    monotonic: seconds that pass, by which a chunk is written early.
     """
 
     executor: ExecutorName = "plan"
     window: int | None = None
     validation: Validation = "chunk"
     events: EventDetail = "every-step"
+    monotonic: Callable[[], float] = time.monotonic
 
 
 PortWrapper = Callable[[OrderPort, SimulatedWorld, SimulatedClock], OrderPort]
@@ -362,6 +364,7 @@ class Backtest:
             sink=take,
             check=self.check_columns,
             deposit=self.deposit(capital),
+            monotonic=self.options.monotonic,
             settlements=self._settlements(rows, payouts),
             is_final=is_final,
         )

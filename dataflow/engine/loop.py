@@ -27,6 +27,7 @@ from dataflow.engine.settlements import SettlementSource
 from dataflow.engine.state import NEVER, RunState
 from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
 from dataflow.engine.windows import WindowPolicy
+from dataflow.records.event_log import FLUSH_SECONDS
 from schemas.decisions import DecisionRule
 from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
 from schemas.holdings import Holdings
@@ -38,7 +39,7 @@ from schemas.snapshot import MarketSnapshot
 from schemas.units import Column, Instants
 
 CHUNK_ROWS = 65_536
-"""Rows kept in memory before they are validated and written."""
+"""Rows kept in memory before they are validated and written; fewer when 5 s have passed since the last time."""
 
 ChunkSink = Callable[[Instants, Mapping[str, Column]], None]
 """Takes every column of a complete chunk: validates it, and writes it to the results."""
@@ -94,6 +95,7 @@ class Engine:
         sink: ChunkSink,
         check: ChunkSink,
         deposit: Mapping[str, float],
+        monotonic: Callable[[], float] = time.monotonic,
         settlements: tuple[SettlementSource, ...] = (),
         is_final: bool = True,
     ) -> None:
@@ -111,6 +113,7 @@ class Engine:
         self._on_entry = _tagged(self._nodes, "carry_on_entry")
         self._rules = {rule.code: rule for rule in _rules(parameters)}
         self._chunk = Chunk(0)
+        self._monotonic, self._flushed_at = monotonic, monotonic()
         self.counts = RunCounts()
 
     # -- state
@@ -160,7 +163,7 @@ class Engine:
                 if progress is not None:
                     progress(row)
                 let_through()
-                if self._chunk.rows >= CHUNK_ROWS:
+                if self._chunk.rows >= CHUNK_ROWS or self._monotonic() - self._flushed_at >= FLUSH_SECONDS:
                     self._flush()
             self._flush()
         except (Exception, KeyboardInterrupt) as error:
@@ -532,6 +535,7 @@ class Engine:
         self._journal.flush(instants, columns, quiet)
         self._journal.records_seconds += time.perf_counter() - started
         self._chunk = Chunk(end, self._journal.order)
+        self._flushed_at = self._monotonic()
 
 
 class _RowValuation:

@@ -16,6 +16,9 @@ from schemas.errors import LogDirectoryError, LogRotationError, LogWriteError
 Write = Callable[[int, bytes | memoryview], int]
 """``os.write`` or a stand-in for it: takes a descriptor and bytes, returns how many were written."""
 
+Sync = Callable[[int], None]
+"""``os.fsync`` or a stand-in for it: takes a descriptor."""
+
 PART_BYTES: Final = 100 * 1024 * 1024
 """Size at which a part is full (domain section 8: rotation at 100 MB)."""
 
@@ -46,12 +49,16 @@ class AppendFile:
     """Whole lines appended to the newest part of ``path``; one instance is one writer.
 
     A part that ends in a torn line (a killed process) is left as it is, for the reader to report, and a new part is
-    begun. Raises ``LogDirectoryError`` (LOG-003) when the file cannot be opened.
+    begun. With ``sync``, a full part is made durable before the next one is begun, and ``make_durable`` does so with
+    the last. Raises ``LogDirectoryError`` (LOG-003) when the file cannot be opened.
     """
 
-    def __init__(self, path: Path, *, part_bytes: int = PART_BYTES, write: Write = os.write) -> None:
+    def __init__(
+        self, path: Path, *, part_bytes: int = PART_BYTES, write: Write = os.write, sync: Sync | None = None
+    ) -> None:
         self.path = path
-        self._part_bytes, self._write = part_bytes, write
+        self._part_bytes, self._write, self._sync = part_bytes, write, sync
+        self._is_durable = True
         self._pending = b""
         self._descriptor = -1
         self._size = 0
@@ -90,6 +97,37 @@ class AppendFile:
             end = fitting or self._pending.index(b"\n") + 1  # a line longer than a part has a part of its own
             self._write_whole(self._pending[:end], rest=self._pending[end:])
 
+    def require_in_place(self) -> None:
+        """Raise ``LogDirectoryError`` (LOG-003) where the file is no longer found under its name.
+
+        Lines that are written into a file that was removed, or whose directory was, would be lost without an error.
+        """
+        if self.is_closed:
+            return
+        path = part_path(self.path, self._part)
+        try:
+            is_there = os.path.samestat(path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise LogDirectoryError(
+                "the log file was removed or replaced while it was written; restore its directory and run again",
+                path=str(path),
+            )
+
+    def make_durable(self) -> None:
+        """Have the lines written so far put onto the disk; raises ``LogWriteError`` (LOG-001) when it refuses."""
+        if self._sync is None or self._is_durable or self.is_closed:
+            return
+        try:
+            self._sync(self._descriptor)
+        except OSError as error:
+            raise LogWriteError(
+                f"the log cannot be made durable: {error.strerror}; check the disk, then run again",
+                path=str(self.path),
+            ) from error
+        self._is_durable = True
+
     def close(self) -> None:
         """Write what is kept back and close; safe to call twice."""
         if self.is_closed:
@@ -109,6 +147,7 @@ class AppendFile:
             self._open_part()
 
     def _rotate(self) -> None:
+        self.make_durable()
         full, self._part = self._descriptor, self._part + 1
         try:
             self._open_part()
@@ -139,4 +178,5 @@ class AppendFile:
         if whole != written:
             os.ftruncate(self._descriptor, self._size + whole)
         self._size += whole
+        self._is_durable = self._is_durable and whole == 0
         self._pending = lines[whole:] + rest

@@ -19,7 +19,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from dataflow.records.append_file import PART_BYTES, AppendFile, Write, part_paths
+from dataflow.records.append_file import PART_BYTES, AppendFile, Sync, Write, part_paths
 from dataflow.records.bulk_lines import BulkEncoder, Counts, FieldValue
 from dataflow.records.event_csv import event_row, header, table_path
 from dataflow.records.hash_chain import BLOCK_LINES, HashChain
@@ -27,6 +27,7 @@ from dataflow.records.instants import Clock, instant_text, utc_now
 from dataflow.records.log_directory import EVENTS_DIRECTORY, validate_run_ids
 from dataflow.records.reading import event_name, order_in, terminated_lines
 from schemas.errors import LogBufferOverflowError, LogDirectoryError, LogSerialisationError, LogWriteError
+from schemas.models.config_blocks import FsyncPolicy
 from schemas.models.events import (
     EVENT_TYPES,
     AtomicOperationGroupEvent,
@@ -123,9 +124,13 @@ class DomainEventLogger:
     A buffer is written only when no ``order`` is missing among the events received so far, so that a chunk may be
     logged class by class; ``flush`` and ``close`` write in any case.
 
+    ``fsync`` says when the lines are put onto the disk for good: ``never`` leaves it to the operating system,
+    ``interval`` does so 5 s after the last time and on ``close``, ``every`` with each write.
+
     Shape:  ``next_order`` is the first ``order`` of this log (a chained partition goes on counting).
-    Raises: ``LogDirectoryError`` (LOG-003) on unusable ids or directory; ``LogWriteError`` (LOG-001) and
-            ``LogRotationError`` (LOG-005) from any call that writes: the lines are kept and lead the next attempt.
+    Raises: ``LogDirectoryError`` (LOG-003) on unusable ids or directory; from any call that writes ``LogWriteError``
+            (LOG-001), ``LogRotationError`` (LOG-005), and LOG-003 when the directory was taken away: the lines are kept
+            and lead the next attempt.
     """
 
     def __init__(
@@ -139,6 +144,8 @@ class DomainEventLogger:
         part_bytes: int = PART_BYTES,
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
         write: Write = os.write,
+        fsync: FsyncPolicy = "never",
+        sync: Sync = os.fsync,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -152,10 +159,11 @@ class DomainEventLogger:
                 f"cannot create the events directory: {error.strerror}; choose a writable one with --logs",
                 path=str(events_dir),
             ) from error
-        self._chain = HashChain(self.log_dir, part_bytes=part_bytes, write=write)
+        self._fsync, syncing = fsync, None if fsync == "never" else sync
+        self._chain = HashChain(self.log_dir, part_bytes=part_bytes, write=write, sync=syncing)
         self._lines = {
             event_class: _Lines(
-                AppendFile(events_dir / event_class.file_name, part_bytes=part_bytes, write=write),
+                AppendFile(events_dir / event_class.file_name, part_bytes=part_bytes, write=write, sync=syncing),
                 partial(self._chain.take, event_name(event_class)),
             )
             for event_class in EVENT_TYPES
@@ -170,6 +178,7 @@ class DomainEventLogger:
         self._received = self._waiting = self._waiting_bytes = 0
         self._is_urgent = False
         self._flushed_at = float("-inf")
+        self._synced_at = monotonic()
 
     # -- the twelve events
 
@@ -303,11 +312,13 @@ class DomainEventLogger:
         return instant_text(self._clock())
 
     def flush(self) -> None:
-        """Write everything that waits, by file and in order."""
+        """Write everything that waits, by file and in order; make it durable where the policy says so."""
         with self._lock:
             for lines in self._files():
+                lines.file.require_in_place()
                 lines.write()
             self._chain.append()
+            self._make_durable(is_due=self._fsync == "every" or self._monotonic() - self._synced_at >= FLUSH_SECONDS)
             self._waiting = self._waiting_bytes = 0
             self._is_urgent = False
             self._flushed_at = self._monotonic()
@@ -334,6 +345,7 @@ class DomainEventLogger:
             if not all(lines.file.is_closed for lines in self._files()):
                 self.flush()
                 self._chain.seal()
+                self._make_durable(is_due=True)
 
     def __enter__(self) -> Self:
         return self
@@ -342,6 +354,15 @@ class DomainEventLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _make_durable(self, *, is_due: bool) -> None:
+        """Put what was written onto the disk; the tables are the results', which are made durable as a whole."""
+        if self._fsync == "never" or not is_due:
+            return
+        for lines in self._lines.values():
+            lines.file.make_durable()
+        self._chain.file.make_durable()
+        self._synced_at = self._monotonic()
 
     def _files(self) -> list[_Lines]:
         """Every file of the log; the lines come before the tables that repeat them."""

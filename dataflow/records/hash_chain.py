@@ -17,7 +17,7 @@ from zlib import crc32
 import numpy as np
 import orjson
 
-from dataflow.records.append_file import PART_BYTES, AppendFile, Write, part_paths
+from dataflow.records.append_file import PART_BYTES, AppendFile, Sync, Write, part_paths
 from dataflow.records.bulk_lines import Counts
 from dataflow.records.log_directory import METADATA_FILE
 from schemas.errors import LogSerialisationError
@@ -140,7 +140,7 @@ class HashChain:
     is damaged; ``append`` and ``seal`` raise as ``AppendFile.append`` does and keep what was not written.
     """
 
-    def __init__(self, log_dir: Path, *, part_bytes: int = PART_BYTES, write: Write) -> None:
+    def __init__(self, log_dir: Path, *, part_bytes: int = PART_BYTES, write: Write, sync: Sync | None = None) -> None:
         path = log_dir / CHAIN_FILE
         self._running: dict[str, _Running] = {}
         self._chain = CHAIN_START
@@ -150,7 +150,7 @@ class HashChain:
             self._chain = chain
             if isinstance(link, Block):
                 self._running[link.event] = _Running(next_line=link.first_line + link.lines)
-        self._file = AppendFile(path, part_bytes=part_bytes, write=write)
+        self.file = AppendFile(path, part_bytes=part_bytes, write=write, sync=sync)
         self._log_dir = log_dir
 
     def covered(self, event: str) -> int:
@@ -178,7 +178,7 @@ class HashChain:
     def append(self) -> None:
         """Write the blocks that are full."""
         waiting, self._waiting = b"".join(self._waiting), []
-        self._file.append(waiting)
+        self.file.append(waiting)
 
     def seal(self) -> str:
         """Write the last blocks and the seal; return the chain value that stands for the log. Once."""
@@ -193,7 +193,7 @@ class HashChain:
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self._file.close()
+        self.file.close()
 
     def _of(self, event: str) -> _Running:
         return self._running.setdefault(event, _Running())

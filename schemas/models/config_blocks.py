@@ -19,6 +19,9 @@ FundingRate = Annotated[float, Field(ge=-0.05, le=0.05, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 PositiveCount = Annotated[int, Field(gt=0)]
 
+FsyncPolicy = Literal["never", "interval", "every"]
+"""When the operating system is told to put what was written onto the disk."""
+
 
 class MarginLevels(ConfigModel):
     """Margin ratios at which an exchange position is watched, reduced, closed, liquidated (ruling 17)."""
@@ -296,6 +299,8 @@ class EventLoggingSettings(ConfigModel):
     """Events held before a flush (domain section 8)."""
     export_format: Literal["csv", "json", "jsonl", "parquet", "both"] = "csv"
     """Format of exported events."""
+    fsync: FsyncPolicy = "interval"
+    """When the log is made durable: never, each 5 seconds and at the end, or each time that it is written."""
     async_logging: bool = False
     """Write events from a thread of their own."""
     compression: bool = False

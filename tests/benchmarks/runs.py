@@ -12,6 +12,7 @@ from dataflow.engine.backtest import Backtest, BacktestOutcome, ColumnSink
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.market.market import Market
 from dataflow.records.event_log import DomainEventLogger
+from dataflow.records.parquet_stages import StageFile
 from schemas.units import Column, Instants
 from tests.benchmarks.float_loop import FloatLoop
 from tests.benchmarks.hand_book import Book, Settings
@@ -59,6 +60,24 @@ def run_engine(
         ComponentLogs.open(logs, CORRELATION_ID, PID) as components,
     ):
         return _run(backtest, market, log, components, sink)
+
+
+def run_with_parquet(backtest: Backtest, market: Market, directory: Path, *, has_log: bool) -> BacktestOutcome:
+    """One run whose columns go to Parquet files, with or without the event log."""
+    stages: dict[str, StageFile] = {}
+    axes = backtest.column_axes()
+
+    def sink(stage: str, instants: Instants, columns: Mapping[str, Column]) -> None:
+        stages.setdefault(stage, StageFile(directory / f"{stage}.parquet", {})).add(instants, columns, axes)
+
+    try:
+        if not has_log:
+            return _run(backtest, market, None, None, sink)
+        with DomainEventLogger(directory / "logs", CORRELATION_ID, PID) as log:
+            return _run(backtest, market, log, None, sink)
+    finally:
+        for stage in stages.values():
+            stage.close()
 
 
 def _run(

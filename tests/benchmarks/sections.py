@@ -16,14 +16,16 @@ from typing import Final
 import numpy as np
 import orjson
 
-from dataflow.engine.backtest import Backtest
+from dataflow.engine.backtest import Backtest, EngineOptions
 from dataflow.engine.event_fields import exposure_columns, position_columns
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.validation import validate_stage
 from dataflow.market.market import Market
 from dataflow.records.bulk_lines import BulkEncoder, FieldValue
 from dataflow.records.event_csv import export_events
+from dataflow.records.hash_chain import HashChain
 from dataflow.records.parquet_stages import StageFile
+from dataflow.records.reading import event_name
 from schemas.models.events import DomainEvent, ExposureSnapshot, PositionSnapshot
 from schemas.units import SECONDS_PER_HOUR, Column
 from tests.benchmarks.float_loop import FloatLoop
@@ -39,6 +41,7 @@ from tests.benchmarks.runs import (
     assert_numpy_agrees,
     basis_backtest,
     run_engine,
+    run_with_parquet,
 )
 from tests.benchmarks.timing import Measure, interleaved, median_seconds, timed
 
@@ -263,22 +266,26 @@ def _process(command: list[str], environment: Mapping[str, str]) -> None:
 
 
 def records_by_line() -> Iterator[Line]:
-    """Bulk lines against orjson of the same dictionaries, prepared beforehand; and what an operation costs."""
+    """Bulk lines, hashes included, against orjson of the same dictionaries; what operations cost."""
     backtest, market = basis_backtest(), basis_market(YEAR_OF_HOURS, SECONDS_PER_HOUR, "rebalances")
     collected = Collected()
     run_engine(backtest, market, collected=collected)
     columns = collected.columns()
     for event_class, fields in _bulk_fields(backtest, columns).items():
-        write = partial(_bulk_lines, event_class, market, fields)
-        lines = write()
+        write = partial(_hashed_lines, event_class, market, fields)
+        lines = _bulk_lines(event_class, market, fields)
         prepared = [orjson.loads(line) for line in lines]
         assert _orjson_lines(prepared) == lines
         pairs = interleaved(timed(write), timed(partial(_orjson_lines, prepared)), turns=9)
         ours, by_hand = (1e6 * seconds / len(lines) for seconds in pairs.seconds)
         yield Line(
-            f"{event_class.__name__} in bulk", pairs.ratio, None, f"{ours:.2f} us a line, orjson {by_hand:.2f} us"
+            f"{event_class.__name__} in bulk, hashed",
+            pairs.ratio,
+            2.0,
+            f"{ours:.2f} us a line, orjson {by_hand:.2f} us",
         )
     yield _operation_line(backtest, market)
+    yield _operations_detail()
 
 
 def _bulk_fields(
@@ -314,6 +321,15 @@ def _bulk_lines(event_class: type[DomainEvent], market: Market, fields: Mapping[
     )
 
 
+def _hashed_lines(event_class: type[DomainEvent], market: Market, fields: Mapping[str, FieldValue]) -> None:
+    """The lines as the log makes them: encoded, put together, and taken into the hash chain."""
+    lines = _bulk_lines(event_class, market, fields)
+    with tempfile.TemporaryDirectory() as directory:
+        chain = HashChain(Path(directory), write=os.write)
+        chain.take(event_name(event_class), np.arange(len(lines)), lines, b"".join(lines))
+        chain.close()
+
+
 def _orjson_lines(prepared: list[dict[str, object]]) -> list[bytes]:
     return [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in prepared]
 
@@ -331,3 +347,22 @@ def _operation_line(backtest: Backtest, market: Market) -> Line:
     engine = cost(lambda each: _engine_seconds(backtest, each))
     logged = cost(lambda each: _with_records(backtest, each)())
     return Line("one operation", None, None, f"{engine:.0f} us in the engine, {logged:.0f} us with all its events")
+
+
+def _operations_detail() -> Line:
+    """A year of minutes, engine and Parquet, with an event log of the operations against none."""
+    backtest = Backtest(basis_backtest().config, EngineOptions(events="operations"))
+    market = basis_market(YEAR_OF_MINUTES, SECONDS_PER_MINUTE, "rebalances")
+    with_log = _with_parquet(backtest, market, has_log=True)
+    pairs = interleaved(with_log, _with_parquet(backtest, market, has_log=False), turns=3)
+    ours, without = pairs.seconds
+    note = f"{ours:.2f} s, engine and Parquet {without:.2f} s"
+    return Line("year of minutes, --events operations", pairs.ratio, 1.3, note)
+
+
+def _with_parquet(backtest: Backtest, market: Market, *, has_log: bool) -> Measure:
+    def measure() -> float:
+        with tempfile.TemporaryDirectory() as directory:
+            return timed(lambda: run_with_parquet(backtest, market, Path(directory), has_log=has_log))()
+
+    return measure

@@ -1,6 +1,7 @@
 """Ten modes are listed, and each runs as shipped on the synthetic default and on the whole real history, clean.
 
-Clean: every operation confirmed and reconciled, the P&L explained, and the positions recomputed from the log alone.
+Clean: every operation confirmed and reconciled, the P&L explained, the log under its hashes, and the positions
+recomputed from it alone.
 """
 
 import json
@@ -13,11 +14,11 @@ from typer.testing import CliRunner
 from dataflow.app.backtest import CompletedRun
 from dataflow.app.cli import app
 from dataflow.market.predictions import predict_data_set
-from dataflow.records.replay import replay
+from dataflow.records.verification import verify
 from schemas.operations import DecisionType
 from strategies.registry import MODES
 from tests.real.conftest import HOURLY_MODES, ML_MODES, RealRun
-from tests.support.runs import log_dir_of
+from tests.support.runs import results_dir_of
 
 WHOLE: dict[str, Any] = {"start": None, "end": None}
 """All that the data covers."""
@@ -36,8 +37,8 @@ def assert_clean(run: CompletedRun) -> None:
     assert sum(summary.pnl_attribution.values()) == pytest.approx(
         summary.total_pnl_share_class, abs=1e-9 * summary.initial_capital
     )
-    report = replay(log_dir_of(run))
-    assert report.ok, report.faults[:3]
+    found = verify(results_dir_of(run))
+    assert found.ok, found.faults[:3]
 
 
 def test_the_command_line_lists_ten_modes() -> None:
