@@ -20,8 +20,16 @@ from dataflow.records.parquet_stages import INSTANT_COLUMN, ROWS_PER_GROUP
 from dataflow.records.reading import EventRecord, read_events
 from dataflow.records.results import CONFIG_FILE, DATA_FILE, load_manifest, load_summary
 from schemas.errors import LogDirectoryError
-from schemas.models.events import EVENT_TYPES, DomainEvent
+from schemas.models.events import (
+    EVENT_TYPES,
+    DomainEvent,
+    ExposureSnapshot,
+    PnLCalculation,
+    PositionSnapshot,
+    RiskAssessment,
+)
 from schemas.models.results import RunSummary
+from schemas.operations import DecisionType
 
 OF_CAPITAL: Final = "of capital"
 """Unit of the parts of runs of two share classes: the fraction of each one's capital."""
@@ -62,6 +70,9 @@ _VOLATILE: Final = frozenset(
     )
 )
 """Fields of events that differ without a difference of business: clocks, processes, ids, places in the code."""
+
+_OF_QUIET_ROWS: Final = frozenset((PositionSnapshot, ExposureSnapshot, RiskAssessment, PnLCalculation))
+"""Events that a row without a decision has at the full detail of a log only, as it has its decision to hold."""
 
 _Block = dict[str, np.ndarray]
 """Column name to the values of some rows."""
@@ -107,7 +118,7 @@ class FirstEvent:
     """The first event that differs, in the order of the runs."""
 
     number: int
-    """Place among all events, from 0."""
+    """Place among the events that were compared, from 0."""
     timestamp: str
     types: tuple[str | None, str | None]
     """Event type in each run; None where a run has ended."""
@@ -155,7 +166,7 @@ def compare_runs(first: Path | str, second: Path | str) -> Comparison:
         made_from=tuple(_made_from(*paths)),
         configuration=tuple(changes(_json(paths[0] / CONFIG_FILE), _json(paths[1] / CONFIG_FILE))),
         first_row=_first_row(*paths),
-        first_event=first_event(*paths),
+        first_event=first_event(*paths, at_any_detail=_detail(paths[0]) != _detail(paths[1])),
     )
 
 
@@ -229,9 +240,13 @@ def _json(path: Path) -> JsonValue:
 # -- where they part
 
 
-def first_event(first: Path | str, second: Path | str) -> FirstEvent | None:
-    """Find the first event in which two logs differ; None where they tell the same story."""
-    for number, (one, other) in enumerate(zip_longest(_story(first), _story(second))):
+def first_event(first: Path | str, second: Path | str, *, at_any_detail: bool = False) -> FirstEvent | None:
+    """Find the first event in which two logs differ; None where they tell the same story.
+
+    at_any_detail: compare only the events that a log has at every detail, for logs of two details.
+    """
+    stories = (_story(path, at_any_detail=at_any_detail) for path in (first, second))
+    for number, (one, other) in enumerate(zip_longest(*stories)):
         if one == other:
             continue
         types = (one[0] if one else None, other[0] if other else None)
@@ -241,11 +256,17 @@ def first_event(first: Path | str, second: Path | str) -> FirstEvent | None:
     return None
 
 
-def _story(path: Path | str) -> Iterator[tuple[str, EventRecord]]:
+def _detail(path: Path) -> str:
+    return load_manifest(path).event_detail
+
+
+def _story(path: Path | str, *, at_any_detail: bool) -> Iterator[tuple[str, EventRecord]]:
     """Every event of a run in the order in which it happened, without what is volatile."""
-    streams = (_numbered(path, kind) for kind in EVENT_TYPES)
+    kinds = [kind for kind in EVENT_TYPES if not (at_any_detail and kind in _OF_QUIET_ROWS)]
+    streams = (_numbered(path, kind) for kind in kinds)
     for _, name, record in heapq.merge(*streams, key=lambda event: event[0]):
-        yield name, record
+        if not (at_any_detail and record.get("decision_type") == DecisionType.HOLD):
+            yield name, record
 
 
 def _numbered(path: Path | str, kind: type[DomainEvent]) -> Iterator[tuple[int, str, EventRecord]]:

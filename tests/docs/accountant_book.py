@@ -34,7 +34,7 @@ ACCOUNTANT_RUNS: Final[Mapping[str, Mapping[str, Any]]] = {
     "leveraged": {"mode": "eth_leveraged", **_WINTER},
     "neutral": {"mode": "usdt_market_neutral", **_WINTER},
     "directional": {"mode": "ml_btc_directional_usdt_margin", "start": "2024-01-02", "end": "2024-01-08"},
-    "storm": {"mode": "btc_basis", "faults": "storm", **_WINTER},
+    "storm": {"mode": "btc_basis", "faults": "storm", "start": "2024-01-01", "end": "2024-01-31T23:00"},
 }
 """Runs of the accountant's questions by name; the page shows their commands."""
 

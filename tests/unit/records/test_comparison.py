@@ -30,6 +30,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "base": {},
     "again": {},
     "fee": {"overrides": ("venue:bybit.fees.spot.taker=0.0012",)},
+    "brief": {"events": "operations"},
+    "brief fee": {"events": "on-change", "overrides": ("venue:bybit.fees.spot.taker=0.0012",)},
     "shorter": {"end": "2024-01-07T12:00"},
     "seed": {"seed": 8},
     "lending": {"mode": "pure_lending_usdt"},
@@ -132,6 +134,16 @@ def test_two_runs_of_one_business_have_no_difference(runs: Runs) -> None:
     found = runs.compared("base", "again")
     assert found.largest_part is None
     assert (found.made_from, found.configuration, found.first_row, found.first_event) == ((), (), None, None)
+
+
+def test_logs_of_two_details_are_compared_by_what_both_tell(runs: Runs) -> None:
+    alike, unlike = runs.compared("base", "brief"), runs.compared("brief", "brief fee")
+    assert (alike.made_from, alike.configuration, alike.first_row, alike.first_event) == ((), (), None, None)
+    whole = runs.compared("base", "fee").first_event
+    assert unlike.first_event is not None
+    assert whole is not None
+    assert (unlike.first_event.timestamp, unlike.first_event.types) == (whole.timestamp, whole.types)
+    assert unlike.first_event.changes == whole.changes
 
 
 def test_another_seed_gives_other_ids_and_the_same_business(runs: Runs) -> None:
