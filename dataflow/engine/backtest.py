@@ -334,6 +334,7 @@ class Backtest:
             rows.snapshot(0),
             groups.holdings(groups.empty()),
             lending=lending_terms(config),
+            largest_trade_usd=self.parameters.largest_trade_usd,
             collateral_factor=factors,
             margin_min=levels.liquidation if levels is not None else 0.0,
         )

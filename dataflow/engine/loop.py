@@ -26,16 +26,14 @@ from dataflow.engine.parameters import Parameters
 from dataflow.engine.settlements import SettlementSource
 from dataflow.engine.state import NEVER, RunState
 from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
+from dataflow.engine.trade_sizes import order_value_usd, within_trade_sizes
 from dataflow.engine.windows import WindowPolicy
 from dataflow.records.event_log import FLUSH_SECONDS
 from schemas.decisions import DecisionRule
 from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
 from schemas.holdings import Holdings
-from schemas.instruments import DUST_TOKENS
-from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, DeltaType
 from schemas.port import OrderPort
-from schemas.snapshot import MarketSnapshot
 from schemas.units import Column, Instants
 
 CHUNK_ROWS = 65_536
@@ -495,8 +493,9 @@ class Engine:
             **columns,
             "venue_port": self._port,
         }
-        orders = self._executor.evaluate(["orders"], known)["orders"]
-        assert isinstance(orders, list)
+        asked = self._executor.evaluate(["orders"], known)["orders"]
+        assert isinstance(asked, list)
+        orders = within_trade_sizes(asked, snapshot, self._parameters.largest_trade_usd)
         return Decision(
             timestamp=self._market.texts[row],
             rule=rule,
@@ -571,17 +570,6 @@ def as_platform_error(error: BaseException) -> PlatformError:
     if isinstance(error, KeyboardInterrupt):
         return CriticalEngineError("interrupted; the logs hold what was done, run again for results")
     return CriticalEngineError(f"{type(error).__name__}: {error}; this is a fault of the program, please report it")
-
-
-def order_value_usd(order: OrderIntent, snapshot: MarketSnapshot) -> float:
-    """Size of an order in USD, >= 0: base units at mid, other amounts at the price of their token."""
-    if order.pair is not None:
-        series = "perp_mark" if order.target_token.endswith("-PERP") else "spot_price"
-        return order.amount * snapshot.value_of(series, order.venue)
-    token = order.target_token if order.source_token.startswith("a") else order.source_token
-    if token in DUST_TOKENS:
-        return order.amount * snapshot.value_of("dust_price_eth", token) * snapshot.eth_price
-    return order.amount * (1.0 if token == "USDT" else snapshot.eth_price)
 
 
 def _tagged(nodes: tuple[Node, ...], tag: str) -> dict[str, str]:

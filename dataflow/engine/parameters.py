@@ -31,12 +31,14 @@ class Parameters:
     """What a graph needs beside market and state.
 
     inputs: graph input to value. axes: axis name to labels. groups: position keys by kind of balance.
+    largest_trade_usd: exchange to the value of the largest order that it takes.
     """
 
     inputs: Mapping[str, object]
     axes: Mapping[str, tuple[str, ...]]
     groups: PositionGroups
     costs: CostModel
+    largest_trade_usd: Mapping[str, float]
 
 
 def cost_model(config: RunConfig) -> CostModel:
@@ -134,7 +136,8 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         **_signal_rules(config),
         **_venue_limits(config, costs),
     }
-    return Parameters(inputs, axes, groups, costs)
+    largest = {name: config.venues[name].max_trade_size_usd for name in config.cex_venues}
+    return Parameters(inputs, axes, groups, costs, {name: usd for name, usd in largest.items() if usd is not None})
 
 
 def breach_limits(parameters: Parameters) -> dict[str, tuple[str, float]]:

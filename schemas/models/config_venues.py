@@ -121,9 +121,9 @@ class VenueConfig(ConfigModel):
     gas_units: dict[GasItem, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
     """Gas used by each on-chain item; cost in ETH = units x gwei x 1e-9."""
     min_trade_size_usd: NonNegativeFloat | None = None
-    """Smallest order value."""
+    """Smallest order value, USD; the strategies leave smaller ones out (`min_trade_usd`)."""
     max_trade_size_usd: PositiveFloat | None = None
-    """Largest order value."""
+    """Largest order value, USD; larger trades go out in equal parts."""
     max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] | None = None
     """Largest notional over margin that the venue allows."""
     collateral_factor: Fraction | None = None

@@ -1,5 +1,8 @@
 """A centralised exchange: spot and linear perpetuals, filled at once as taker."""
 
+import math
+from typing import Final
+
 from dataflow.maths.costs import Product
 from dataflow.maths.deltas import Deltas
 from dataflow.venues.simulated.world import SimulatedWorld
@@ -9,6 +12,9 @@ from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import OperationType, OrderType
 from schemas.units import BPS
+
+_ROUNDING: Final = 1e-9
+"""What dividing an order into equal parts may add to each."""
 
 
 class SimulatedExchange:
@@ -27,6 +33,12 @@ class SimulatedExchange:
         is_spot = order.operation is OperationType.SPOT_TRADE
         product: Product = "spot" if is_spot else "perp"
         mid, slippage = self._quote(order, product)
+        largest = self._world.largest_trade_usd.get(self._venue, math.inf)
+        if order.amount * mid > largest * (1.0 + _ROUNDING):
+            message = (
+                f"{self._venue} takes at most {largest:g} USD an order, not {order.amount * mid:g}; send it in parts"
+            )
+            return self._world.refused(order, ErrorCode.EXEC_ORDER_VALIDATION_FAILED, message)
         terms = self._world.terms_of(order)
         price = mid * (1.0 + order.direction * slippage) * (1.0 + terms.price_shift)
         amount, signed = order.amount * terms.share, order.signed_amount * terms.share

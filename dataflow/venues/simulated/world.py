@@ -47,7 +47,7 @@ class SimulatedWorld:
     """Market and balances of every simulated venue.
 
     books: the venues' own balances; they begin a decision as a copy of the engine's and then go their own way, fill by
-    fill. lending: what the lending pool allows. collateral_factor:
+    fill. lending: what the lending pool allows. largest_trade_usd: exchange to the largest order. collateral_factor:
     exchange to the share of its coins' value that backs perpetuals. margin_min: margin ratio below which an exchange
     lets nothing out. terms: operation id to how its fill departs from the quote; none by default.
     """
@@ -57,6 +57,7 @@ class SimulatedWorld:
     snapshot: MarketSnapshot
     books: Holdings
     lending: LendingTerms = field(default_factory=LendingTerms)
+    largest_trade_usd: Mapping[str, float] = field(default_factory=dict)
     collateral_factor: Mapping[str, float] = field(default_factory=dict)
     margin_min: float = 0.0
     answers: dict[str, ExecutionHandshake] = field(default_factory=dict)
