@@ -8,13 +8,22 @@ import pytest
 
 from dataflow.app.backtest import BacktestRequest, run_backtest
 from dataflow.market.synthetic import write_synthetic
+from schemas.models.results import EventDetail
 from tests.support.runs import results_dir_of
 
 
 class FinishedMode(Protocol):
     """Mode, and what else is asked of the run, to its results directory."""
 
-    def __call__(self, mode: str, *, scenario: str = "", end: str | None = None, rewards: str = "") -> Path:
+    def __call__(
+        self,
+        mode: str,
+        *,
+        scenario: str = "",
+        end: str | None = None,
+        rewards: str = "",
+        detail: EventDetail = "every-step",
+    ) -> Path:
         """Run it, unless it was run before."""
 
 
@@ -28,11 +37,19 @@ def results_of(tmp_path_factory: pytest.TempPathFactory) -> FinishedMode:
     data = write_synthetic(place / "set", days=DAYS)
 
     @cache
-    def run(mode: str, *, scenario: str = "", end: str | None = None, rewards: str = "") -> Path:
+    def run(
+        mode: str,
+        *,
+        scenario: str = "",
+        end: str | None = None,
+        rewards: str = "",
+        detail: EventDetail = "every-step",
+    ) -> Path:
         request = BacktestRequest(
             mode=mode,
             data=str(data),
             end=end,
+            events=detail,
             overrides=(f"rewards_mode={rewards}",) if rewards else (),
             scenarios=(scenario,) if scenario else (),
             logs=place / "logs",

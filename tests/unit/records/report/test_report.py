@@ -236,15 +236,26 @@ def test_a_limit_that_trading_restored_within_the_row_counts_as_crossed(results_
     assert all(shock in page for shock in run.summary.shocks)
 
 
+def test_an_event_log_that_says_less_of_quiet_rows_shows_the_same(results_of: FinishedMode) -> None:
+    loud = RunFiles(results_of("usdt_market_neutral"))
+    terse = RunFiles(results_of("usdt_market_neutral", detail="operations"))
+    assert len(list(terse.events("risk_assessments"))) < len(list(loud.events("risk_assessments")))
+    assert decision_strip(terse) == decision_strip(loud)
+    assert operation_strip(terse) == operation_strip(loud)
+    assert costs_of(terse) == costs_of(loud)
+    assert [limit.row() for limit in limits_of(terse)] == [limit.row() for limit in limits_of(loud)]
+
+
 @pytest.mark.parametrize(("mode", "asked", "absent"), [
-    pytest.param("usdt_market_neutral", {"scenario": "frictionless"}, {"costs"}, id="nothing-costs"),
-    pytest.param("eth_leveraged", {"end": "2024-01-01"}, {"rates"}, id="one-row"),
-    pytest.param("btc_basis", {"end": "2024-01-01T02:00"}, {"risk", "costs"}, id="nothing-traded"),
+    pytest.param("usdt_market_neutral", ("frictionless", None), {"costs"}, id="nothing-costs"),
+    pytest.param("eth_leveraged", ("", "2024-01-01"), {"rates"}, id="one-row"),
+    pytest.param("btc_basis", ("", "2024-01-01T02:00"), {"risk", "costs"}, id="nothing-traded"),
 ])  # fmt: skip
 def test_what_did_not_happen_is_left_out(
-    mode: str, asked: dict[str, str], absent: set[str], results_of: FinishedMode
+    mode: str, asked: tuple[str, str | None], absent: set[str], results_of: FinishedMode
 ) -> None:
-    run = RunFiles(results_of(mode, **asked))
+    scenario, end = asked
+    run = RunFiles(results_of(mode, scenario=scenario, end=end))
     charts = charts_of(run).keys()
     assert charts == {"equity", "waterfall", "attribution", "exposure", "positions", "costs", *APPLIES[mode]} - absent
     assert json.loads(Page(html_page(run)).figures).keys() == charts
