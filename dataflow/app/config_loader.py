@@ -166,6 +166,7 @@ class ConfigLoader:
         self._collect(path, "modes", document, _with_strategy(path, document, bound.faults))
         self._alarm(document, "target_apy", _TARGET_APY_MAX)
         self._alarm(document, "max_drawdown", _MAX_DRAWDOWN_MAX)
+        self._idle_queue(document)
         return document, bound
 
     def _alarm(self, document: Document, key: str, bound: float) -> None:
@@ -174,6 +175,14 @@ class ConfigLoader:
         if isinstance(value, int | float) and value > bound:
             message = f"{value:g} is above {bound:g}: fractions are meant, .08 is 8 %"
             self.warnings.append(place(document, (key,), _FAULT_CODE, message))
+
+    def _idle_queue(self, document: Document) -> None:
+        """Warn about a withdrawal queue in a mode that never waits for one."""
+        strategy = document.root.get("strategy_config")
+        queued = isinstance(strategy, dict) and strategy.get("unstake_route") == "queue"
+        if queued and (document.root.get("leverage_enabled") is True or document.root.get("margin_currency")):
+            message = "leverage and margin cannot wait for a withdrawal queue: this mode always swaps"
+            self.warnings.append(place(document, ("strategy_config", "unstake_route"), _FAULT_CODE, message))
 
     def _venue(self, path: Path) -> Bound[VenueConfig]:
         code = ErrorCode.CONFIG_VENUE_INVALID

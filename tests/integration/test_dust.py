@@ -1,6 +1,8 @@
 """Reward tokens are sold when they are worth it: the threshold, what the sale costs, and where its proceeds go."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from dataflow.market.market import DUST_PRICE, Market
 from dataflow.records.replay import replay
+from schemas.units import Column
 from strategies import hedged, leverage, staking
 from tests.support.rewards import DAY_ROWS, EIGEN_KEY, ETHFI_KEY, GAS_GWEI, PRICE, market_of, run_of
 from tests.support.runs import MemoryRun, prepared
@@ -96,57 +99,29 @@ def test_a_sale_of_dust_does_not_move_the_reference_of_the_rebalance(tmp_path: P
     assert run.state.values["reference_equity"] == 100.0
 
 
+def rule_of(decision: Callable[..., Column], **given: Column | float) -> float:
+    """Code of the rule that applies with the inputs given; every other column and threshold is 0."""
+    asked = signature(decision).parameters
+    assert given.keys() <= asked.keys()
+    rest = {name: 0.0 if asked[name].annotation in (float, bool) else np.zeros(1) for name in asked}
+    return float(decision(**{**rest, **given})[0])
+
+
 def test_a_risk_exit_comes_before_dust() -> None:
-    one, zero = np.ones(1), np.zeros(1)
-    levered = leverage.decision(
-        deployable_usd=zero,
-        has_supplied=one,
-        idle_is_due=zero,
-        dust_is_due=one,
-        health_factor=1.05 * one,
-        ltv=0.9 * one,
-        ltv_gap=0.25 * one,
-        cooldown_over=one,
-        is_first_row=zero,
-        health_factor_min=1.1,
-        ltv_max=0.95,
-        ltv_drift_tolerance=0.02,
-        min_trade_usd=10.0,
-        entry_only=False,
-    )
-    assert levered[0] == leverage.REDUCE_HEALTH.code
-    neutral = hedged.decision(
-        is_flat=zero,
-        worst_margin_ratio=0.15 * one,
-        was_liquidated=zero,
-        health_is_low=zero,
-        net_delta_fraction=zero,
-        dust_is_due=one,
-        deployable_usdt=zero,
-        cooldown_over=one,
-        is_first_row=zero,
-        margin_exit=0.2,
-        margin_warning=0.4,
-        margin_excess=2.0,
-        net_delta_trade=0.02,
-        min_trade_usd=10.0,
-        entry_only=False,
-    )
-    assert neutral[0] == hedged.EXIT_MARGIN.code
+    one = np.ones(1)
+    loan = {"has_supplied": one, "health_factor": 1.05 * one, "ltv": 0.9 * one, "ltv_gap": 0.25 * one}
+    limits = {"health_factor_min": 1.1, "ltv_max": 0.95, "ltv_drift_tolerance": 0.02}
+    assert rule_of(leverage.decision, dust_is_due=one, **loan, **limits) == leverage.REDUCE_HEALTH.code
+    levels = {"margin_exit": 0.2, "margin_warning": 0.4, "margin_excess": 2.0, "net_delta_trade": 0.02}
+    short = {"worst_margin_ratio": 0.15 * one}
+    assert rule_of(hedged.decision, dust_is_due=one, **short, **levels) == hedged.EXIT_MARGIN.code
 
 
 def test_dust_comes_before_idle_balances() -> None:
-    one, zero = np.ones(1), np.zeros(1)
-    chosen = staking.decision(
-        deployable_usd=500.0 * one,
-        has_staked=one,
-        idle_is_due=one,
-        dust_is_due=one,
-        is_first_row=zero,
-        min_trade_usd=10.0,
-        entry_only=False,
-    )
-    assert chosen[0] == staking.SELL_DUST.code
+    one = np.ones(1)
+    idle = {"deployable_usd": 500.0 * one, "has_staked": one, "idle_is_due": one}
+    assert rule_of(staking.decision, dust_is_due=one, min_trade_usd=10.0, **idle) == staking.SELL_DUST.code
+    assert rule_of(staking.decision, min_trade_usd=10.0, **idle) == staking.ADD_IDLE.code
 
 
 def test_the_slippage_of_reward_tokens_is_configured() -> None:

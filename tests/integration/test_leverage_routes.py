@@ -1,10 +1,12 @@
 """How leverage is taken on and off: what each route costs, and where it ends."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dataflow.market.market import Market
 from dataflow.market.random_markets import random_market
 from dataflow.records.replay import replay
 from tests.support.runs import (
@@ -74,10 +76,30 @@ def test_the_loop_pays_the_gas_of_every_operation(tmp_path: Path) -> None:
     assert np.abs(run.column("unexplained_pnl")).max() <= 1e-9 * 100.0
 
 
-@pytest.mark.parametrize(("mode", "seed"), [("eth_leveraged", 3), ("usdt_market_neutral", 8)])
-def test_the_loop_holds_its_laws_on_a_violent_market(mode: str, seed: int, tmp_path: Path) -> None:
+PRICES = ("eth_price", "reference_price", "spot_price", "perp_mark")
+JUMP_ROW = 60
+
+
+def jumping(market: Market, factor: float, *names: str) -> Market:
+    """The market with cheap gas, and some of its columns a factor higher from a row on."""
+    scale = np.where(np.arange(len(market.instants)) < market.first_row + JUMP_ROW, 1.0, factor)
+    higher = {name: np.asfortranarray((column.T * scale).T) for name, column in market.columns.items() if name in names}
+    cheap = {"gas_price_gwei": np.full(len(market.instants), 5.0)}
+    return replace(market, columns={**market.columns, **cheap, **higher})
+
+
+@pytest.mark.parametrize(
+    ("mode", "factor", "names"),
+    [
+        pytest.param("eth_leveraged", 1.06, ("variable_borrow_index",), id="debt-grows-above-its-target"),
+        pytest.param("usdt_market_neutral", 1.8, PRICES, id="shorts-run-out-of-margin"),
+    ],
+)
+def test_the_loop_holds_its_laws_on_the_way_in_and_out(
+    mode: str, factor: float, names: tuple[str, ...], tmp_path: Path
+) -> None:
     backtest = prepared(mode, overrides=(LOOP,))
-    market = random_market(backtest.market_request(), seed, 300, calm_rows=120)
+    market = jumping(random_market(backtest.market_request(), 8, 150, calm_rows=150), factor, *names)
     one = run_in_memory(backtest, market, tmp_path / "one")
     assert one.outcome.counts.operations_failed == 0
     assert {"withdraw", "swap", "repay", "borrow"} <= {e["operation_type"] for e in one.events("operation_executions")}

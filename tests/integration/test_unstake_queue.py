@@ -118,3 +118,9 @@ def test_claims_outlive_a_partition(leaving: Leaving, tmp_path: Path) -> None:
 
 def test_a_run_without_a_queue_has_no_claims() -> None:
     assert "claim" not in Backtest(load_run_config("eth_staking_only").config).parameters.groups.keys
+
+
+@pytest.mark.parametrize(("mode", "warned"), [("eth_staking_only", False), ("eth_leveraged", True)])
+def test_a_mode_that_cannot_wait_says_that_it_swaps(mode: str, warned: bool) -> None:
+    loaded = load_run_config(mode, overrides=("strategy_config.unstake_route=queue",))
+    assert any("always swaps" in warning.message for warning in loaded.warnings) is warned
