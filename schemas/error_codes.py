@@ -280,9 +280,8 @@ _SPECS: Final = (
     ErrorSpec(
         ErrorCode.PNL_SETTLEMENT_FAILED,
         _M,
-        "A settlement could not be turned into P&L.",
-        "Check the ExecutionDeltaEvent of the named settlement against its rate and mark.",
-        reserved="a settlement that cannot be applied is POS-001",
+        "A settlement was made in part: a withdrawal asked for more than is held or can be freed.",
+        "Ask for less; withdrawals_unpaid of the summary has what is missing.",
     ),
     ErrorSpec(
         ErrorCode.STRAT_DECISION_FAILED,

@@ -143,6 +143,12 @@ class AttributionError(PnlError):
     code = ErrorCode.PNL_ATTRIBUTION_FAILED
 
 
+class SettlementError(PnlError):
+    """A withdrawal was paid in part: more was asked for than is held or can be freed."""
+
+    code = ErrorCode.PNL_SETTLEMENT_FAILED
+
+
 class StrategyError(PlatformError):
     """Decisions and the orders they make."""
 

@@ -24,12 +24,13 @@ EXIT_FUNDING = DecisionRule(3, "funding_below_leave_threshold", DecisionType.EXI
 FINISH_EXIT = DecisionRule(4, "exit_left_unfinished", DecisionType.EXIT, StrategyIntent.EXIT_FULL)
 REPAY_LOAN = DecisionRule(5, "margin_loan_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
 ADJUST_DELTA = DecisionRule(6, "net_delta_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
-ENTRY = DecisionRule(7, "funding_above_enter_threshold", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+WITHDRAWAL = DecisionRule(7, "withdrawal_pending", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ENTRY = DecisionRule(8, "funding_above_enter_threshold", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 SCALE_UP = DecisionRule(
-    8, "equity_above_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+    9, "equity_above_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
 SCALE_DOWN = DecisionRule(
-    9, "equity_below_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL
+    10, "equity_below_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL
 )
 RULES = (
     EXIT_MARGIN,
@@ -38,6 +39,7 @@ RULES = (
     FINISH_EXIT,
     REPAY_LOAN,
     ADJUST_DELTA,
+    WITHDRAWAL,
     ENTRY,
     SCALE_UP,
     SCALE_DOWN,
@@ -199,7 +201,7 @@ def scaling_rule(
     Source: [domain] 3.0 and ruling 14.
 
     >>> scaling_rule(np.array([0.03, -0.03, 0.01]), np.full(3, 50.0), np.zeros(3), 0.02, 10.0).tolist()
-    [8.0, 9.0, 0.0]
+    [9.0, 10.0, 0.0]
     """
     is_worth_it = scaling_order_usd > min_trade_usd
     grew = (equity_deviation > position_deviation_threshold) | (deployable_idle_usd > 0.0)
@@ -224,6 +226,7 @@ def decision(
     margin_reduce: float,
     margin_loan_limit: float,
     net_delta_trade: float,
+    withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
     """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
@@ -235,7 +238,7 @@ def decision(
     >>> held = dict(is_flat=zero, funding_exit_is_due=zero, margin_loan_fraction=zero, net_delta_fraction=zero)
     >>> held |= dict(was_liquidated=zero, exit_is_unfinished=zero)
     >>> rest = dict(entry_is_due=zero, scaling_rule=zero, is_first_row=zero, margin_exit=0.2, margin_reduce=0.3)
-    >>> limits = dict(margin_loan_limit=0.001, net_delta_trade=0.02, entry_only=False)
+    >>> limits = dict(margin_loan_limit=0.001, net_delta_trade=0.02, withdrawal_pending=0.0, entry_only=False)
     >>> decision(worst_margin_ratio=0.25 * one, **held, **rest, **limits).tolist()
     [2.0]
     """
@@ -249,6 +252,7 @@ def decision(
         (exit_is_unfinished > 0.0, FINISH_EXIT),
         (margin_loan_fraction > margin_loan_limit, REPAY_LOAN),
         (net_delta_fraction > net_delta_trade, ADJUST_DELTA),
+        (withdrawal_pending > 0.0, WITHDRAWAL),
     )
     when_open = scaling_rule
     for applies, rule in reversed(open_rules):
@@ -267,6 +271,7 @@ def orders(
     equity_deviation: Column,
     venue_share_gap: Column,
     venue_share_tolerance: float,
+    withdrawal_shortfall_usd: float,
 ) -> list[OrderIntent]:
     """What the rule asks for, in the order in which it must be done.
 
@@ -279,6 +284,8 @@ def orders(
         return basis_book.leave(intent)
     if decision_rule is REDUCE_MARGIN:
         return basis_book.close_share(0.5, intent)
+    if decision_rule is WITHDRAWAL:
+        return basis_book.free(withdrawal_shortfall_usd, intent)
     if decision_rule is REPAY_LOAN:
         return basis_book.repay_loans(intent)
     if decision_rule is ADJUST_DELTA:

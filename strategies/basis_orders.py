@@ -111,6 +111,33 @@ class BasisBook:
         ]
         return closing + home
 
+    def free(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Close the share of the book that brings at least so much USDT home, margin loans repaid, or everything.
+
+        What a whole exit loses a unit bounds what a slice does, so the slice always suffices.
+        """
+        whole, owed = sum(self._proceeds(1.0)), sum(max(-venue.quote_units, 0.0) for venue in self.venues)
+        if cash >= whole:
+            return self.leave(intent)
+        share = (cash + owed) / (whole + owed)
+        proceeds = self._proceeds(share)
+        given = [max(amount, 0.0) for amount in proceeds]
+        scale = sum(proceeds) / sum(given)
+        home = [
+            transfer(venue.market.venue, "wallet", "USDT", amount * scale, intent)
+            for venue, amount in zip(self.venues, given, strict=True)
+            if amount > residue(given)
+        ]
+        return self.close_share(share, intent) + home
+
+    def _proceeds(self, share: float) -> list[float]:
+        """USDT of each venue that closing a share of the book leaves beyond the other share of its USDT."""
+        return [
+            v.quote_after_closing(share * abs(v.perp_units), share * v.spot_units)
+            - (1.0 - share) * max(v.quote_units, 0.0)
+            for v in self.venues
+        ]
+
     def close_share(self, share: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Close a share (fraction of one) of the perpetual and of the coins on every venue."""
         perps = [

@@ -22,13 +22,17 @@ EXIT_MARGIN = DecisionRule(
 EXIT_HEALTH = DecisionRule(
     2, "health_factor_below_minimum", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
 )
-RESTORE_MARGIN = DecisionRule(3, "margin_ratio_below_warning", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
-ADJUST_DELTA = DecisionRule(4, "net_delta_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
-ENTRY = DecisionRule(5, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
-INVEST_EXCESS = DecisionRule(6, "margin_ratio_above_excess", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
-SELL_DUST = DecisionRule(8, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
-FINISH_EXIT = DecisionRule(9, "exit_left_unfinished", DecisionType.EXIT, StrategyIntent.EXIT_FULL)
-STAKE_IDLE = DecisionRule(10, "idle_eth_above_threshold", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
+FINISH_EXIT = DecisionRule(3, "exit_left_unfinished", DecisionType.EXIT, StrategyIntent.EXIT_FULL)
+RESTORE_MARGIN = DecisionRule(4, "margin_ratio_below_warning", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ADJUST_DELTA = DecisionRule(5, "net_delta_above_limit", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+SELL_DUST = DecisionRule(6, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
+WITHDRAWAL = DecisionRule(7, "withdrawal_pending", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ENTRY = DecisionRule(8, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+STAKE_IDLE = DecisionRule(9, "idle_eth_above_threshold", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
+INVEST_EXCESS = DecisionRule(10, "margin_ratio_above_excess", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
+ADD_IDLE = DecisionRule(
+    11, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+)
 RULES = (
     EXIT_MARGIN,
     EXIT_HEALTH,
@@ -36,9 +40,11 @@ RULES = (
     RESTORE_MARGIN,
     ADJUST_DELTA,
     SELL_DUST,
+    WITHDRAWAL,
     ENTRY,
     STAKE_IDLE,
     INVEST_EXCESS,
+    ADD_IDLE,
 )
 
 
@@ -98,20 +104,34 @@ def usdt_at_exchanges(quote_units: Column) -> Column:
 
 
 @tag(stage="decision", unit="usd")
-def deployable_usdt(
-    wallet_units: Column, usdt_at_exchanges: Column, entry_gas_usd: Column, gas_reserve_usd: Column
+def idle_usdt(
+    wallet_units: Column, entry_gas_usd: Column, gas_reserve_usd: Column, withdrawal_pending: float
 ) -> Column:
-    """USDT that an entry could use now: of the wallet after gas and the reserve for later, and of the exchanges.
+    """USDT of the wallet that an entry could use now: what gas, the reserve and a withdrawal that waits leave.
+
+    Shape:  (rows,).
+    Units:  USD. The first wallet token of the mode is USDT.
+    Sign:   >= 0.
+    Source: [domain] ruling 12.
+
+    >>> idle_usdt(np.array([[100.0, 1.0]]), np.array([2.0]), np.array([10.0]), 8.0).tolist()
+    [80.0]
+    """
+    return frozen(np.maximum(wallet_units[:, 0] - entry_gas_usd - gas_reserve_usd - withdrawal_pending, 0.0))
+
+
+@tag(stage="decision", unit="usd")
+def deployable_usdt(idle_usdt: Column, usdt_at_exchanges: Column) -> Column:
+    """USDT that an entry could use now: what is idle in the wallet, and what lies at the exchanges.
 
     Shape:  (rows,).
     Units:  USD. The first wallet token of the mode is USDT.
     Source: [domain] ruling 12.
 
-    >>> deployable_usdt(np.array([[100.0, 1.0]]), np.array([5.0]), np.array([2.0]), np.array([10.0])).tolist()
+    >>> deployable_usdt(np.array([88.0]), np.array([5.0])).tolist()
     [93.0]
     """
-    in_wallet = np.maximum(wallet_units[:, 0] - entry_gas_usd - gas_reserve_usd, 0.0)
-    return frozen(in_wallet + usdt_at_exchanges)
+    return frozen(idle_usdt + usdt_at_exchanges)
 
 
 @tag(stage="decision", unit="usd")
@@ -204,6 +224,7 @@ def decision(
     net_delta_fraction: Column,
     dust_is_due: Column,
     deployable_usdt: Column,
+    idle_usdt: Column,
     idle_eth_is_due: Column,
     cooldown_over: Column,
     is_first_row: Column,
@@ -212,6 +233,9 @@ def decision(
     margin_excess: float,
     net_delta_trade: float,
     min_trade_usd: float,
+    equity_usd: Column,
+    position_deviation_threshold: float,
+    withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
     """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
@@ -220,14 +244,14 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 16 to 18 and 33.
 
     >>> zero, one = np.zeros(1), np.ones(1)
-    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, zero, zero, zero, one, zero)
-    >>> decision(*args, 0.2, 0.4, 2.0, 0.02, 10.0, False).tolist()
-    [3.0]
+    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, zero, zero, zero, zero, one, zero)
+    >>> decision(*args, 0.2, 0.4, 2.0, 0.02, 10.0, 100.0 * one, 0.02, 0.0, False).tolist()
+    [4.0]
     """
     flat = is_flat > 0.0
     if entry_only:
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
-    has_short = worst_margin_ratio < NOT_APPLICABLE
+    has_short, idle_max = worst_margin_ratio < NOT_APPLICABLE, position_deviation_threshold * equity_usd
     rules = (
         (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
         (~flat & (health_is_low > 0.0), EXIT_HEALTH),
@@ -235,9 +259,11 @@ def decision(
         (~flat & (worst_margin_ratio < margin_warning), RESTORE_MARGIN),
         (~flat & (net_delta_fraction > net_delta_trade), ADJUST_DELTA),
         (dust_is_due > 0.0, SELL_DUST),
+        (~flat & (withdrawal_pending > 0.0), WITHDRAWAL),
         (flat & (deployable_usdt > min_trade_usd) & (cooldown_over > 0.0), ENTRY),
         (~flat & (idle_eth_is_due > 0.0), STAKE_IDLE),
         (~flat & has_short & (worst_margin_ratio > margin_excess), INVEST_EXCESS),
+        (~flat & (idle_usdt > np.maximum(idle_max, min_trade_usd)), ADD_IDLE),
     )
     chosen = np.full_like(worst_margin_ratio, HOLD)
     for applies, rule in reversed(rules):
@@ -340,10 +366,12 @@ def orders(
     hedged_book: HedgedBook,
     dust_book: DustBook,
     deployable_usdt: Column,
+    idle_usdt: Column,
     net_delta_units: Column,
     equity_usd: Column,
     wallet_units: Column,
     margin_warning: float,
+    withdrawal_shortfall_usd: float,
 ) -> list[OrderIntent]:
     """What the rule asks for, in the order in which it must be done. Columns are those of the decision's row, (1,)."""
     intent = decision_rule.intent
@@ -358,6 +386,10 @@ def orders(
         return hedged_book.hedge_again(float(net_delta_units[0]), margin_warning, intent)
     if decision_rule is SELL_DUST:
         return dust_book.sale(intent) + hedged_book.cash_in(dust_book.proceeds_eth(), intent)
+    if decision_rule is WITHDRAWAL:
+        return hedged_book.free(withdrawal_shortfall_usd, intent)
+    if decision_rule is ADD_IDLE:
+        return hedged_book.invest_idle(float(idle_usdt[0]), intent)
     if decision_rule is ENTRY:
         return hedged_book.enter(max(float(deployable_usdt[0]), 0.0), intent)
     if decision_rule is STAKE_IDLE:

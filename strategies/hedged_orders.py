@@ -125,6 +125,53 @@ class HedgedBook:
         ]
         return closing + selling + home
 
+    def invest_idle(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Add ``cash`` USDT of the wallet to the book in the proportions of an entry."""
+        staking = self._buy_and_stake(self.stake_share * cash, intent)
+        if not staking:
+            return []
+        margins = [venue.allocation * (1.0 - self.stake_share) * cash for venue in self.venues]
+        return [
+            transfer("wallet", venue.venue, "USDT", amount, intent)
+            for venue, amount in zip(self.venues, [margins[0] + self.stake_share * cash, *margins[1:]], strict=True)
+        ] + staking
+
+    def free(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Close the share of every leg that brings at least so much USDT home, or everything.
+
+        What a whole exit loses a unit bounds what a slice does, so the slice always suffices; gas and margin loans do
+        not shrink with the share.
+        """
+        whole = sum(self._freed(1.0, self._unstake_and_sell(1.0, 0.0, intent)[1]))
+        fixed = self._exit_gas_usd() + sum(max(-venue.quote_units, 0.0) for venue in self.venues)
+        if cash >= whole:
+            return self.leave(intent)
+        share = (cash + fixed) / (whole + fixed)
+        selling, sold = self._unstake_and_sell(share, 0.0, intent)
+        freed = self._freed(share, sold)
+        given = [max(amount, 0.0) for amount in freed]
+        scale = sum(freed) / sum(given)
+        home = [
+            transfer(venue.venue, "wallet", "USDT", amount * scale, intent)
+            for venue, amount in zip(self.venues, given, strict=True)
+            if amount > RESIDUE * max(given)
+        ]
+        return self._trade_shorts([-share * venue.perp_units for venue in self.venues], intent) + selling + home
+
+    def _freed(self, share: float, sold: float) -> list[float]:
+        """USDT of each venue beyond the margin that it keeps; sold: USDT that the ETH of the share brings."""
+        freed = [
+            self._quote_after_closing(venue, share * abs(venue.perp_units))
+            - (1.0 - share) * max(venue.quote_units, 0.0)
+            for venue in self.venues
+        ]
+        return [freed[0] + sold, *freed[1:]]
+
+    def _exit_gas_usd(self) -> float:
+        """Gas that selling any share of the stake costs, USD: it does not shrink with the share."""
+        items = ("swap" if self.leverage is None else "atomic_deleverage_one_swap", "transfer")
+        return sum(self._gas_eth(item) for item in items) * self.eth_price
+
     def hedge_again(self, net_delta: float, level: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Trade the shorts by allocation until the net delta (ETH) is 0, with margin for them where it is needed.
 

@@ -15,11 +15,12 @@ from schemas.units import Column, frozen
 EXIT_HEALTH = DecisionRule(
     1, "health_factor_below_minimum", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
 )
-ENTRY = DecisionRule(2, "nothing_supplied", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+WITHDRAWAL = DecisionRule(2, "withdrawal_pending", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ENTRY = DecisionRule(3, "nothing_supplied", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 ADD_IDLE = DecisionRule(
-    3, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+    4, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
-RULES = (EXIT_HEALTH, ENTRY, ADD_IDLE)
+RULES = (EXIT_HEALTH, WITHDRAWAL, ENTRY, ADD_IDLE)
 
 
 @tag(stage="decision", unit="rule", role="decision", record="decision")
@@ -31,6 +32,7 @@ def decision(
     is_first_row: Column,
     health_factor_min: float,
     min_trade_usd: float,
+    withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
     """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
@@ -39,8 +41,8 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 14 and 33.
 
     >>> one = np.ones(1)
-    >>> decision(500.0 * one, 0.0 * one, 0.0 * one, 999.0 * one, one, 1.5, 10.0, False).tolist()
-    [2.0]
+    >>> decision(500.0 * one, 0.0 * one, 0.0 * one, 999.0 * one, one, 1.5, 10.0, 0.0, False).tolist()
+    [3.0]
     """
     is_flat = has_supplied == 0.0
     if entry_only:
@@ -48,6 +50,7 @@ def decision(
     can_deploy = deployable_usd > min_trade_usd
     chosen = np.where(can_deploy & ~is_flat & (idle_is_due > 0.0), float(ADD_IDLE.code), HOLD)
     chosen = np.where(can_deploy & is_flat, float(ENTRY.code), chosen)
+    chosen = np.where(~is_flat & (withdrawal_pending > 0.0), float(WITHDRAWAL.code), chosen)
     endangered = ~is_flat & (health_factor < health_factor_min)
     return frozen(np.where(endangered, float(EXIT_HEALTH.code), chosen))
 
@@ -60,17 +63,20 @@ def orders(
     liquidity_index: Column,
     supplied_price_usd: Column,
     supplied_tokens: tuple[str, ...],
+    withdrawal_shortfall_usd: float,
 ) -> list[OrderIntent]:
-    """What the rule asks for: one supply of what is deployable, or one full withdrawal.
+    """What the rule asks for: one supply of what is deployable, or one withdrawal, of all or of what is missing.
 
     Columns are those of the decision's row alone: deployable_usd (1,), the others (1, 1).
 
     >>> cell = np.ones((1, 1))
-    >>> [(i.operation.value, i.amount) for i in orders(ENTRY, np.array([88.0]), 0.0 * cell, cell, cell, ("USDT",))]
+    >>> [(i.operation.value, i.amount) for i in orders(ENTRY, np.array([88.0]), 0.0 * cell, cell, cell, ("USDT",), 0.0)]
     [('supply', 88.0)]
     """
-    token = supplied_tokens[0]
-    if decision_rule is EXIT_HEALTH:
-        amount = float(a_token_units[0, 0] * liquidity_index[0, 0])
-        return [withdraw(token, amount, decision_rule.intent, closes_all=True)]
+    token, held = supplied_tokens[0], float(a_token_units[0, 0] * liquidity_index[0, 0])
+    missing = withdrawal_shortfall_usd / float(supplied_price_usd[0, 0])
+    if decision_rule is EXIT_HEALTH or (decision_rule is WITHDRAWAL and missing >= held):
+        return [withdraw(token, held, decision_rule.intent, closes_all=True)]
+    if decision_rule is WITHDRAWAL:
+        return [withdraw(token, missing, decision_rule.intent)]
     return [supply(token, float(deployable_usd[0] / supplied_price_usd[0, 0]), decision_rule.intent)]

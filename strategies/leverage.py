@@ -23,13 +23,14 @@ REDUCE_HEALTH = DecisionRule(
     2, "health_factor_below_minimum", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL, is_risk_exit=True
 )
 REDUCE_LTV = DecisionRule(3, "ltv_above_target", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
-ENTRY = DecisionRule(4, "nothing_supplied", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
-INCREASE_LTV = DecisionRule(5, "ltv_below_target", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
+WITHDRAWAL = DecisionRule(5, "withdrawal_pending", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ENTRY = DecisionRule(6, "nothing_supplied", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+INCREASE_LTV = DecisionRule(7, "ltv_below_target", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL)
 ADD_IDLE = DecisionRule(
-    6, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+    8, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
-SELL_DUST = DecisionRule(8, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
-RULES = (EXIT_LTV, REDUCE_HEALTH, REDUCE_LTV, SELL_DUST, ENTRY, INCREASE_LTV, ADD_IDLE)
+SELL_DUST = DecisionRule(4, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
+RULES = (EXIT_LTV, REDUCE_HEALTH, REDUCE_LTV, SELL_DUST, WITHDRAWAL, ENTRY, INCREASE_LTV, ADD_IDLE)
 
 
 @tag(stage="decision", unit="eth")
@@ -98,6 +99,7 @@ def decision(
     ltv_max: float,
     ltv_drift_tolerance: float,
     min_trade_usd: float,
+    withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
     """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
@@ -106,8 +108,8 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 14, 15 (the cooldown after a risk exit), 19 and 33.
 
     >>> one, zero = np.ones(1), np.zeros(1)
-    >>> at_risk = (1.05 * one, 0.9 * one, 0.25 * one, one, zero)
-    >>> decision(zero, one, zero, zero, *at_risk, 1.1, 0.95, 0.02, 10.0, False).tolist()
+    >>> at_risk, limits = (1.05 * one, 0.9 * one, 0.25 * one, one, zero), (1.1, 0.95, 0.02, 10.0, 0.0, False)
+    >>> decision(zero, one, zero, zero, *at_risk, *limits).tolist()
     [2.0]
     """
     is_flat = has_supplied == 0.0
@@ -119,6 +121,7 @@ def decision(
         (~is_flat & (health_factor < health_factor_min), REDUCE_HEALTH),
         (ltv_gap > ltv_drift_tolerance, REDUCE_LTV),
         (dust_is_due > 0.0, SELL_DUST),
+        (~is_flat & (withdrawal_pending > 0.0), WITHDRAWAL),
         (is_flat & can_deploy & may_lever, ENTRY),
         ((ltv_gap < -ltv_drift_tolerance) & may_lever, INCREASE_LTV),
         (~is_flat & can_deploy & may_lever & (idle_is_due > 0.0), ADD_IDLE),
@@ -166,6 +169,7 @@ def orders(
     dust_book: DustBook,
     deployable_usd: Column,
     eth_price: Column,
+    withdrawal_shortfall_usd: float,
 ) -> list[OrderIntent]:
     """What the rule asks for, a change of leverage as one atomic group. Columns are those of the row alone, (1,)."""
     intent = decision_rule.intent
@@ -175,6 +179,8 @@ def orders(
         return leverage_book.leave(intent)
     if decision_rule in (REDUCE_HEALTH, REDUCE_LTV):
         return leverage_book.reduce(intent)
+    if decision_rule is WITHDRAWAL:
+        return leverage_book.free(withdrawal_shortfall_usd / float(eth_price[0]), intent)
     if decision_rule is INCREASE_LTV:
         return leverage_book.increase(intent)
     return leverage_book.enter(float(deployable_usd[0] / eth_price[0]), intent)

@@ -101,6 +101,14 @@ class LeverageBook:
         rounds = len(self._loans(own_eth))
         return self._gas_eth("stake", "supply") + rounds * self._gas_eth(*_ROUND_IN)
 
+    def free(self, own_eth: float, intent: StrategyIntent) -> list[OrderIntent]:
+        """Unwind the share that brings at least so much WETH to the wallet, or everything.
+
+        What a whole exit loses a unit bounds what a slice does, so the slice always suffices.
+        """
+        whole = self.slice_proceeds(1.0)
+        return self.leave_share(own_eth / whole if own_eth < whole else 1.0, intent)
+
     def leave(self, intent: StrategyIntent) -> list[OrderIntent]:
         """Repay everything, withdraw everything and sell it; what is left is WETH in the wallet."""
         return self.leave_share(1.0, intent)

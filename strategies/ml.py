@@ -23,9 +23,10 @@ EXIT_MARGIN = DecisionRule(
     5, "margin_ratio_below_exit", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
 )
 REDUCE_MARGIN = DecisionRule(6, "margin_ratio_below_reduce", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
-REVERSE = DecisionRule(7, "opposite_signal", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
-EXIT_NEUTRAL = DecisionRule(8, "neutral_signal", DecisionType.EXIT, StrategyIntent.EXIT_FULL)
-ENTRY = DecisionRule(9, "signal", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+WITHDRAWAL = DecisionRule(7, "withdrawal_pending", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+REVERSE = DecisionRule(8, "opposite_signal", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+EXIT_NEUTRAL = DecisionRule(9, "neutral_signal", DecisionType.EXIT, StrategyIntent.EXIT_FULL)
+ENTRY = DecisionRule(10, "signal", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 RULES = (
     STOP_THEN_ENTRY,
     TARGET_THEN_ENTRY,
@@ -33,6 +34,7 @@ RULES = (
     TAKE_PROFIT,
     EXIT_MARGIN,
     REDUCE_MARGIN,
+    WITHDRAWAL,
     REVERSE,
     EXIT_NEUTRAL,
     ENTRY,
@@ -178,6 +180,7 @@ def decision(
     margin_exit: float,
     margin_reduce: float,
     min_trade_usd: float,
+    withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
     """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
@@ -189,8 +192,9 @@ def decision(
     >>> facts = dict(stop_touched=cell, target_touched=cell, target_direction=-one, worst_margin_ratio=one)
     >>> facts |= dict(was_liquidated=zero)
     >>> rest = dict(equity_usd=100.0 * one, cooldown_over=one, is_first_row=zero, margin_exit=0.2, margin_reduce=0.3)
-    >>> decision(**facts, **rest, kept_direction=one, min_trade_usd=10.0, entry_only=False).tolist()
-    [7.0]
+    >>> rest |= dict(kept_direction=one, min_trade_usd=10.0, withdrawal_pending=0.0, entry_only=False)
+    >>> decision(**facts, **rest).tolist()
+    [8.0]
     """
     flat = kept_direction == 0.0
     if entry_only:
@@ -206,6 +210,7 @@ def decision(
         (taken, TAKE_PROFIT),
         (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
         (~flat & (worst_margin_ratio < margin_reduce), REDUCE_MARGIN),
+        (~flat & (withdrawal_pending > 0.0), WITHDRAWAL),
         (~flat & enters, REVERSE),
         (~flat & (target_direction == NEUTRAL), EXIT_NEUTRAL),
         (flat & enters, ENTRY),
@@ -226,6 +231,8 @@ def directional_book(
     target_touched: Column,
     reference_price: Column,
     equity_usd: Column,
+    usd_per_share_class: Column,
+    withdrawal_pending: float,
     hedge_allocation: Column,
     venues: tuple[str, ...],
     base_asset: str,
@@ -241,6 +248,7 @@ def directional_book(
         margin_token=margin_token,
         reference_price=float(reference_price[0]),
         equity_usd=float(equity_usd[0]),
+        withdrawal_usd=withdrawal_pending * float(usd_per_share_class[0]),
         stop_fraction=stop_loss_sd * float(held_sd[0]),
         target_fraction=take_profit_sd * float(held_sd[0]),
         costs=costs,
@@ -273,6 +281,8 @@ def orders(
     """What the rule asks for, in the order in which it must be done. Columns are those of the decision's row, (1,)."""
     if decision_rule is REDUCE_MARGIN:
         return directional_book.close(0.5, decision_rule.intent)
+    if decision_rule is WITHDRAWAL:
+        return directional_book.close(directional_book.withdrawn_share, decision_rule.intent)
     levels = directional_book.close_at_levels()
     if decision_rule.is_entry:
         return levels + directional_book.turn(

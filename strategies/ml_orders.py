@@ -50,7 +50,8 @@ class DirectionalVenue:
 class DirectionalBook:
     """The whole book at one row.
 
-    equity_usd: with every position at its mark. margin_token: USDT, or the base asset. reference_price: USD a coin.
+    equity_usd: with every position at its mark. withdrawal_usd: what of it waits to be paid out. margin_token: USDT, or
+    the base asset. reference_price: USD a coin.
     stop_fraction, target_fraction: distance of the levels of what is held from its entry.
     """
 
@@ -58,6 +59,7 @@ class DirectionalBook:
     margin_token: str
     reference_price: float
     equity_usd: float
+    withdrawal_usd: float
     stop_fraction: float
     target_fraction: float
     costs: CostModel
@@ -71,6 +73,11 @@ class DirectionalBook:
             if venue.stopped or venue.taken
         ]
 
+    @property
+    def withdrawn_share(self) -> float:
+        """Share of the book that a withdrawal takes away, at most all of it."""
+        return min(self.withdrawal_usd / self.equity_usd, 1.0) if self.equity_usd > 0.0 else 1.0
+
     def close(self, share: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Close a share (fraction of one) of every position that is left, at the mark."""
         return [self._closing(venue, share, intent) for venue in self.venues if venue.is_kept]
@@ -78,7 +85,7 @@ class DirectionalBook:
     def turn(self, direction: float, size: float, *, stop_fraction: float, target_fraction: float) -> list[OrderIntent]:
         """Close what is left and open ``size`` times the equity that then remains in one direction (1, -1)."""
         side = OrderSide.LONG if direction > 0.0 else OrderSide.SHORT
-        quantity = max(self.equity_after_closing(), 0.0) * size / self.reference_price
+        quantity = max(self.equity_after_closing() - self.withdrawal_usd, 0.0) * size / self.reference_price
         opened = [
             replace(
                 perp_trade(venue.venue, self.base_asset, side, venue.allocation * quantity, StrategyIntent.ENTRY_FULL),

@@ -3,19 +3,21 @@
 import numpy as np
 from hamilton.function_modifiers import tag
 
+from dataflow.maths.costs import CostModel
 from schemas.decisions import HOLD, DecisionRule
 from schemas.instruments import LST_VENUES
-from schemas.intents import OrderIntent, stake
+from schemas.intents import OrderIntent, stake, swap
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen, sum_columns
 from strategies.dust import DustBook
 
-ENTRY = DecisionRule(1, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+WITHDRAWAL = DecisionRule(2, "withdrawal_pending", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
+ENTRY = DecisionRule(3, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 ADD_IDLE = DecisionRule(
-    2, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
+    4, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
-SELL_DUST = DecisionRule(4, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
-RULES = (ENTRY, ADD_IDLE, SELL_DUST)
+SELL_DUST = DecisionRule(1, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
+RULES = (SELL_DUST, WITHDRAWAL, ENTRY, ADD_IDLE)
 
 
 @tag(stage="decision", unit="flag")
@@ -38,6 +40,7 @@ def decision(
     dust_is_due: Column,
     is_first_row: Column,
     min_trade_usd: float,
+    withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
     """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
@@ -46,8 +49,8 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 14 and 33.
 
     >>> one = np.ones(1)
-    >>> decision(500.0 * one, 0.0 * one, 0.0 * one, 0.0 * one, one, 10.0, False).tolist()
-    [1.0]
+    >>> decision(500.0 * one, 0.0 * one, 0.0 * one, 0.0 * one, one, 10.0, 0.0, False).tolist()
+    [3.0]
     """
     is_flat = has_staked == 0.0
     if entry_only:
@@ -55,6 +58,7 @@ def decision(
     can_deploy = deployable_usd > min_trade_usd
     chosen = np.where(can_deploy & ~is_flat & (idle_is_due > 0.0), float(ADD_IDLE.code), HOLD)
     chosen = np.where(can_deploy & is_flat, float(ENTRY.code), chosen)
+    chosen = np.where(~is_flat & (withdrawal_pending > 0.0), float(WITHDRAWAL.code), chosen)
     return frozen(np.where(dust_is_due > 0.0, float(SELL_DUST.code), chosen))
 
 
@@ -64,18 +68,26 @@ def orders(
     dust_book: DustBook,
     deployable_usd: Column,
     eth_price: Column,
+    lst_units: Column,
+    lst_market_ratio: Column,
     lst_tokens: tuple[str, ...],
+    withdrawal_shortfall_usd: float,
+    costs: CostModel,
 ) -> list[OrderIntent]:
-    """What the rule asks for: one stake of what is deployable, or the sale of the dust.
+    """What the rule asks for: one stake of what is deployable, one sale of what a withdrawal misses, or of the dust.
 
-    Columns are those of the decision's row, shape (1,).
+    Columns are those of the decision's row alone.
 
-    >>> from dataflow.maths.costs import CostModel
-    >>> dust = DustBook((), (), (), 4.0, 0.0, CostModel.free())
-    >>> [(i.venue, i.amount) for i in orders(ENTRY, dust, np.array([88.0]), np.array([4.0]), ("weETH",))]
+    >>> one, cell, dust = np.ones(1), np.ones((1, 1)), DustBook((), (), (), 4.0, 0.0, CostModel.free())
+    >>> rest = (4.0 * one, cell, one, ("weETH",), 0.0, CostModel.free())
+    >>> [(i.venue, i.amount) for i in orders(ENTRY, dust, np.array([88.0]), *rest)]
     [('etherfi', 22.0)]
     """
     if decision_rule is SELL_DUST:
         return dust_book.sale(decision_rule.intent)
-    lst = lst_tokens[0]
-    return [stake(lst, LST_VENUES[lst], float(deployable_usd[0] / eth_price[0]), decision_rule.intent)]
+    lst, intent, price = lst_tokens[0], decision_rule.intent, float(eth_price[0])
+    if decision_rule is not WITHDRAWAL:
+        return [stake(lst, LST_VENUES[lst], float(deployable_usd[0]) / price, intent)]
+    missing, held = withdrawal_shortfall_usd / price, float(lst_units[0, 0])
+    slippage = costs.slippage("swap", "uniswap", f"ETH{lst}", held * float(lst_market_ratio[0]) * price)
+    return [swap(lst, LST_VENUES[lst], min(missing / (float(lst_market_ratio[0]) * (1.0 - slippage)), held), intent)]

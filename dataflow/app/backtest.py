@@ -12,15 +12,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.app.config_files import LoadedConfig, load_run_config
+from dataflow.app.flows_file import FlowsFile, read_flows
 from dataflow.app.instants import parse_instant
 from dataflow.app.mode_files import backtest_of
 from dataflow.app.provenance import code_version, package_versions
 from dataflow.app.stress import look_back_rows, shocked
 from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
+from dataflow.engine.capital_flows import HISTORY
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.state import RunState
 from dataflow.market.loading import load_market
 from dataflow.market.market import Market
+from dataflow.maths.returns import FlowHistory
 from dataflow.records.append_file import Write
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.instants import instant_text, utc_now
@@ -63,6 +66,7 @@ class BacktestRequest(BaseModel):
     window: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Fixed rows a window")
     validation: Validation = Field(default="chunk", description="Frames once a chunk, or on every node call")
     events: EventDetail = Field(default="every-step", description="How much the event log says of quiet rows")
+    flows: Path | None = Field(default=None, description="Deposits and withdrawals: a CSV file")
     faults: str | None = Field(default=None, description="Fault plan: a name of configs/faults, or a file")
     policy: ExecutionPolicyName | None = Field(
         default=None, description="Retries and tolerances of a backtest or of a live session; live with faults"
@@ -96,6 +100,7 @@ class _Run:
     fault_plan: "FaultPlan | None"
     shocks: tuple[str, ...]
     shocked_from: np.datetime64 | None
+    flows: FlowsFile
 
     @property
     def policy(self) -> ExecutionPolicyName:
@@ -135,6 +140,7 @@ class _Run:
             fault_plan=None if self.fault_plan is None else self.fault_plan.name,
             config_digest=self.config.config_digest,
             data_digest=self.market.provenance.digest,
+            flows_digest=self.flows.digest,
             code_version=code_version(),
             package_versions=package_versions(),
             created_at=self.created_at,
@@ -261,6 +267,9 @@ def _prepare(request: BacktestRequest, state: RunState | None, *, is_final: bool
         fault_plan=under.plan,
         shocks=under.shocks,
         shocked_from=under.begins,
+        flows=read_flows(
+            request.flows, market, config.mode.clock_step_seconds, is_first=state is None, is_final=is_final
+        ),
     )
 
 
@@ -312,6 +321,7 @@ def _execute(
             state=state,
             is_final=is_final,
             venues=run.venues(state),
+            flows=run.flows.due,
             watch_from=run.shocked_from,
             wall_clock=log.real_utc_time,
             progress=progress,
@@ -355,8 +365,10 @@ def _summary(
     run: _Run, outcome: BacktestOutcome, event_counts: dict[str, int], log_dir: Path, results_dir: Path
 ) -> RunSummary:
     config, statistics, last = run.config, outcome.statistics, outcome.statistics.last
-    invested = float(outcome.state.values["deposited_share_class"])
-    returns = statistics.returns(invested)
+    carried = outcome.state.values
+    flows = FlowHistory(*(np.asarray(carried[name]) for name in HISTORY))
+    later = flows.amounts[1:]
+    returns = statistics.returns(flows)
     annualised, drawdown = returns["annualized_return"], returns["max_drawdown"]
     assert drawdown is not None
     usd_per_share_class = float(last["usd_per_share_class"])
@@ -378,8 +390,12 @@ def _summary(
             "start": instant_text(instants[0]),
             "end": instant_text(instants[-1]),
             "steps": statistics.rows,
-            "initial_capital": invested,
+            "initial_capital": float(carried["initial_capital"]),
             "final_equity": float(last["equity_share_class"]),
+            "deposits": float(later[later > 0.0].sum()),
+            "withdrawals": float(-later[later < 0.0].sum() + 0.0),
+            "withdrawals_pending": float(carried["withdrawal_pending"]),
+            "withdrawals_unpaid": float(carried["withdrawals_unpaid"]),
             "total_pnl_share_class": float(last["total_pnl_share_class"]),
             "total_pnl_usd": float(last["total_pnl_usd"]),
             **returns,

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from dataflow.engine.capital_flows import CapitalFlows, Till
 from dataflow.engine.column_facts import ColumnFacts, column_facts
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.cycle_search import cycle_search_off
@@ -34,6 +35,7 @@ from dataflow.venues.simulated.liquidation import SimulatedLiquidator
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import AttributionError
+from schemas.flows import DueFlow
 from schemas.instruments import cex_key, wallet_key
 from schemas.models.config import RunConfig
 from schemas.models.results import EventDetail, FirstBreak
@@ -200,6 +202,7 @@ class Backtest:
         state: RunState | None = None,
         is_final: bool = True,
         venues: VenueSetup | None = None,
+        flows: tuple[DueFlow, ...] = (),
         watch_from: np.datetime64 | None = None,
         wall_clock: Callable[[], str],
         progress: Callable[[int, int], None] | None = None,
@@ -208,6 +211,7 @@ class Backtest:
 
         capital: share-class units, paid in on the first row of a run. state: what the partition before left, None for
         the first. is_final: whether the run ends here. venues: what stands between the engine and them.
+        flows: deposits and withdrawals of the whole run, whatever partition this is, as ``schedule`` gives them.
         watch_from: the first break counts from this instant on.
 
         Raises PlatformError; what was done before is on record.
@@ -228,7 +232,16 @@ class Backtest:
         watch = BreakWatch(breach_limits(self.parameters), "" if watch_from is None else str(watch_from))
         journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy, watch)
         engine = self._engine(
-            rows, market.payouts, journal, take, policy, capital=capital, seed=seed, is_final=is_final, venues=venues
+            rows,
+            market.payouts,
+            journal,
+            take,
+            policy,
+            capital=capital,
+            seed=seed,
+            is_final=is_final,
+            venues=venues,
+            flows=flows,
         )
         with cycle_search_off(), watch.told_by_errors():
             final = engine.run(
@@ -324,6 +337,7 @@ class Backtest:
         seed: int,
         is_final: bool,
         venues: VenueSetup,
+        flows: tuple[DueFlow, ...],
     ) -> Engine:
         config, groups = self.config, self.parameters.groups
         levels = config.mode.strategy_config.margin_levels
@@ -343,7 +357,11 @@ class Backtest:
         if isinstance(reached, FaultSource):
             reached.report_to(journal.injected)
         delivery = Delivery(reached, policy, clock, instant=lambda: world.instant, simulated=True)
-        return Engine(
+
+        def equity_usd(row: int, state: RunState) -> float:
+            return engine.equity_usd(row, state)
+
+        engine = Engine(
             self.graph,
             self.executor,
             rows,
@@ -366,11 +384,18 @@ class Backtest:
             check=self.check_columns,
             deposit=self.deposit(capital),
             monotonic=self.options.monotonic,
-            settlements=self._settlements(rows, payouts),
+            settlements=self._settlements(rows, payouts, flows, equity_usd),
             is_final=is_final,
         )
+        return engine
 
-    def _settlements(self, rows: MarketRows, payouts: Sequence[RewardPayout]) -> tuple[SettlementSource, ...]:
+    def _settlements(
+        self,
+        rows: MarketRows,
+        payouts: Sequence[RewardPayout],
+        flows: tuple[DueFlow, ...],
+        equity_usd: Callable[[int, RunState], float],
+    ) -> tuple[SettlementSource, ...]:
         """What changes balances at known instants, in the order in which it is settled."""
         sources: list[SettlementSource] = []
         if self.config.reward_tokens:
@@ -378,7 +403,19 @@ class Backtest:
         if self.config.claim is not None:
             delay = self.config.unstaking_period_days * SECONDS_PER_DAY
             sources.append(UnstakeClaims(rows.epoch_seconds, self.config.claim, delay))
+        if flows:
+            sources.append(CapitalFlows(flows, rows, self._till(), equity_usd))
         return tuple(sources)
+
+    def _till(self) -> Till:
+        strategy = self.config.mode.strategy_config
+        return Till(
+            shares=self.deposit(1.0),
+            token=None if self.spec.features["directional"] else self.config.mode.share_class,
+            can_unwind=self.config.scenario.decisions == "strategy",
+            least_usd=strategy.min_trade_usd,
+            is_open=self.is_open,
+        )
 
 
 def _refuse_unreconciled(instants: Instants, columns: Mapping[str, Column]) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from dataflow.engine.capital_flows import booked, nothing_due
 from dataflow.engine.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
 from dataflow.engine.executors import Executor
 from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
@@ -127,6 +128,8 @@ class Engine:
             "dust_pnl_before": 0.0,
             "deposited_usd": 0.0,
             "deposited_share_class": 0.0,
+            "initial_capital": 0.0,
+            **nothing_due(),
             "last_risk_exit_seconds": NEVER,
             "last_liquidation_seconds": NEVER,
             "entry_quantity": 0.0,
@@ -331,13 +334,15 @@ class Engine:
             equity_usd=value_usd,
             prices=prices,
         )
-        usd_per_share_class = float(self._market.columns["usd_per_share_class"][0])
+        capital = value_usd / float(self._market.columns["usd_per_share_class"][0])
         return state.with_values(
             {
                 **groups.values(holdings),
                 "deposited_usd": value_usd,
-                "deposited_share_class": value_usd / usd_per_share_class,
-                "reference_equity": value_usd / usd_per_share_class,
+                "deposited_share_class": capital,
+                "initial_capital": capital,
+                "reference_equity": capital,
+                **booked(state, float(self._market.epoch_seconds[0]), capital, 0.0),
             }
         )
 
@@ -374,22 +379,29 @@ class Engine:
         for source in self._settlements:
             while (due := source.due(row, groups.holdings(state.values), state)) is not None:
                 state = state.with_values(due.changes)
+                if due.refusal is not None:
+                    self._journal.failure(timestamp, due.refusal, due.refusal.message)
+                settled = settled or due.asks_again or bool(due.deltas)
                 if not due.deltas:
                     continue
-                settled, holdings = True, groups.holdings(state.values).applied(due.deltas)
+                holdings = groups.holdings(state.values).applied(due.deltas)
                 state = state.with_values(groups.values(holdings))
                 self._journal.settled(
                     timestamp,
                     due.delta_type,
                     due.deltas,
                     holdings=holdings,
-                    equity_usd=_RowValuation(self, row, state).equity_usd(holdings),
+                    equity_usd=self.equity_usd(row, state),
                     prices=self._market.key_prices(row, groups.keys),
                 )
         if not settled:
             return state, columns
         after = self._valued_again(row, state, is_decided=False)
         return self._carried(state, after, 0), after
+
+    def equity_usd(self, row: int, state: RunState) -> float:
+        """Equity of a row that is already settled, USD."""
+        return _RowValuation(self, row, state).equity_usd(self._parameters.groups.holdings(state.values))
 
     def _valued_again(self, row: int, state: RunState, *, is_decided: bool) -> dict[str, Column]:
         """Every observe column of a row that is already settled, before or after its decision."""
@@ -446,7 +458,7 @@ class Engine:
         self, row: int, rule: DecisionRule, columns: Columns, state: RunState
     ) -> tuple[RunState, dict[str, Column]]:
         """Execute the decision of a row; the state and the columns after it."""
-        decision = self._decision(row, rule, columns)
+        decision = self._decision(row, rule, columns, state)
         self._record_decision(decision, columns)
         groups = self._parameters.groups
 
@@ -485,12 +497,13 @@ class Engine:
             state = state.with_values({target: float(after[name][0]) for name, target in resets.items()})
         return state, after
 
-    def _decision(self, row: int, rule: DecisionRule, columns: Columns) -> Decision:
+    def _decision(self, row: int, rule: DecisionRule, columns: Columns, state: RunState) -> Decision:
         snapshot = self._market.snapshot(row)
         known = {
             **self._parameters.inputs,
             **self._market.between(row, row + 1),
             **columns,
+            "withdrawal_pending": state.values["withdrawal_pending"],
             "venue_port": self._port,
         }
         asked = self._executor.evaluate(["orders"], known)["orders"]

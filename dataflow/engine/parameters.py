@@ -24,6 +24,8 @@ _LOOP_IN, _LOOP_OUT = ("borrow", "stake", "supply"), ("withdraw", "swap", "repay
 _LOOP_EXIT_COST = 0.005
 """Share of the value that a sale on the way out may lose, for counting the rounds whose gas is kept in reserve."""
 _WAD_DECIMALS = 18
+_SAME_AS = {"ETH": ("ETH", "WETH")}
+"""Wallet tokens that are one asset with a share class (ruling 7)."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
     wallet_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("wallet", ()))
     dust_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("dust", ()))
     assets = (*_assets(config, wallet_tokens), *dust_tokens)
+    cash = config.mode.share_class
     axes = {
         "venues": config.cex_venues,
         "wallet_tokens": wallet_tokens,
@@ -126,6 +129,7 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "costs": costs,
         "base_asset": config.base_asset or "",
         "delta_asset": config.mode.strategy_config.delta_tracking_asset,
+        "cash_tokens": np.array([float(token in _SAME_AS.get(cash, (cash,))) for token in wallet_tokens]),
         "margin_token": config.mode.margin_currency or "USDT",
         "hedge_allocation": np.array(list(config.hedge_allocation.values()), dtype=np.float64),
         "funding_mean_settlements": _FUNDING_MEAN_SETTLEMENTS,

@@ -16,7 +16,7 @@ from dataflow.engine.state import RunState
 from dataflow.market.market import RewardPayout
 from dataflow.market.series import dex_series
 from dataflow.maths.deltas import Deltas, unstake_claim_deltas
-from schemas.errors import MissingPriceError
+from schemas.errors import MissingPriceError, PlatformError
 from schemas.holdings import Holdings
 from schemas.instruments import wallet_key
 from schemas.operations import DeltaType
@@ -30,12 +30,15 @@ StateChanges = Mapping[str, float | Column]
 class DueSettlement:
     """What is settled at one row, and the values of the state that change with it beside the balances.
 
-    Without deltas nothing moves and nothing is recorded: a reward for days on which nothing was staked.
+    Without deltas nothing moves and nothing is recorded: a reward for days on which nothing was staked. refusal: why
+    not all of it was settled, None where it was. asks_again: whether rules must look at the row again all the same.
     """
 
     delta_type: DeltaType
     deltas: Deltas
     changes: StateChanges
+    refusal: PlatformError | None = None
+    asks_again: bool = False
 
 
 class SettlementSource(Protocol):

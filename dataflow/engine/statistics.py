@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataflow.maths.returns import annualised_return, max_drawdown, sharpe_ratio
+from dataflow.maths.returns import (
+    FlowHistory,
+    annualised_return,
+    max_drawdown,
+    money_weighted_return,
+    sharpe_ratio,
+    unit_values,
+)
 from schemas.units import NOT_APPLICABLE, SECONDS_PER_DAY, Column, Instants
 
 _KEPT = ("equity_share_class", "unexplained_pnl", "worst_margin_ratio", "health_factor", "ltv", "net_delta_fraction")
@@ -33,19 +40,21 @@ class RunStatistics:
         """A kept column over the whole run; empty where the mode has none."""
         return np.concatenate(self.kept[name]) if name in self.kept else np.empty(0)
 
-    def returns(self, invested: float) -> dict[str, float | None]:
-        """Total and annualised return, drawdown and Sharpe ratio of the share-class equity.
+    def returns(self, flows: FlowHistory) -> dict[str, float | None]:
+        """Returns, drawdown and Sharpe ratio of the share-class equity, flows removed.
 
-        invested: share-class capital, > 0. Fractions of one; None where a figure does not exist.
+        Both returns are since the first flow, which a partition before this one may have seen; drawdown and Sharpe
+        ratio are of the rows here. Fractions of one; None where a figure does not exist.
         """
         instants, equity = np.concatenate(self.instants), self.column("equity_share_class")
-        total = float(equity[-1]) / invested - 1.0
-        seconds = int((instants[-1] - instants[0]).astype(np.int64))
+        values = unit_values(instants, equity, flows)
+        total, ended = float(values[-1]) - 1.0, float(instants[-1].astype(np.int64))
         return {
             "total_return": total,
-            "annualized_return": annualised_return(total, seconds / SECONDS_PER_DAY),
-            "max_drawdown": max_drawdown(equity),
-            "sharpe_ratio": sharpe_ratio(instants, equity),
+            "annualized_return": annualised_return(total, (ended - float(flows.seconds[0])) / SECONDS_PER_DAY),
+            "money_weighted_return": money_weighted_return(flows, ended, float(equity[-1])),
+            "max_drawdown": max_drawdown(values),
+            "sharpe_ratio": sharpe_ratio(instants, values),
         }
 
     def extremes(self) -> dict[str, float | None]:

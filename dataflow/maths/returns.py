@@ -1,4 +1,11 @@
-"""Statistics of an equity curve: total and annualised return, drawdown, Sharpe ratio. [domain] ruling 24."""
+"""Statistics of an equity curve with capital flows: returns, drawdown, Sharpe ratio. [domain] ruling 24.
+
+Flows are removed as a fund does it: capital buys units at the value of one just before it arrives, and sells them when
+it leaves. The value of a unit begins at 1 and moves with the strategy alone.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -7,6 +14,87 @@ from schemas.units import DAYS_PER_YEAR, SECONDS_PER_DAY, Column, Instants
 _SHARPE_DAYS_MIN = 30
 _DAYS_PER_SHARPE_YEAR = 365.0
 _DAYS_PER_RATE_YEAR = 365.0
+_IRR_YEAR_SECONDS: Final = _DAYS_PER_RATE_YEAR * SECONDS_PER_DAY
+_LEAST_LEFT: Final = 1e-9
+"""Of a flow: equity below it is rounding, and no unit is left."""
+_GROWTH_MAX: Final = 700.0
+"""Of a logarithm: beyond it float64 overflows."""
+
+
+class FlowHistory(NamedTuple):
+    """Every flow of a run, the initial capital first; each vector (flows,).
+
+    seconds: epoch seconds. amounts: share class, > 0 is paid in. equity_before: share class, just before the flow.
+    """
+
+    seconds: Column
+    amounts: Column
+    equity_before: Column
+
+
+def unit_values(instants: Instants, equity: Column, flows: FlowHistory) -> Column:
+    """Value of one unit of the fund at each row: 1 at the start, untouched by flows.
+
+        units after a flow = (equity before + flow) / value of a unit before
+
+    instants, equity: (rows,), share class. Where everything was paid out the value stays until capital comes back.
+
+    >>> hours = np.array(["2024-01-01T00", "2024-01-01T01", "2024-01-01T02"], dtype="datetime64[s]")
+    >>> start = float(hours[0].astype(np.int64))
+    >>> flows = FlowHistory(np.array([start, start + 7_200]), np.array([100.0, 50.0]), np.array([0.0, 120.0]))
+    >>> unit_values(hours, np.array([100.0, 110.0, 170.0]), flows).round(6).tolist()
+    [1.0, 1.1, 1.2]
+    """
+    units, kept = np.zeros(len(flows.seconds)), np.zeros(len(flows.seconds))
+    value = 1.0
+    for at, (amount, before) in enumerate(zip(flows.amounts.tolist(), flows.equity_before.tolist(), strict=True)):
+        if at > 0 and units[at - 1] > 0.0:
+            value = before / units[at - 1]
+        after = before + amount
+        is_left = value > 0.0 and after > _LEAST_LEFT * abs(amount)
+        units[at], kept[at] = (after / value if is_left else 0.0), value
+    last = np.searchsorted(flows.seconds, instants.astype(np.int64).astype(np.float64), side="right") - 1
+    held = units[last]
+    return np.where(held > 0.0, equity / np.where(held > 0.0, held, 1.0), kept[last])
+
+
+def money_weighted_return(flows: FlowHistory, end_seconds: float, final_equity: float) -> float | None:
+    """Yearly internal rate of return of the capital, act/365.
+
+        sum of flow (1 + r) ** ((end - instant) / 365 days) = final equity
+
+    None for an empty span, or where no rate solves it: all capital lost, or more paid out than rates can explain.
+
+    >>> seconds = np.array([0.0, 182.5 * 86_400])
+    >>> flows = FlowHistory(seconds, np.array([100.0, 100.0]), np.array([0.0, 105.0]))
+    >>> round(money_weighted_return(flows, 365 * 86_400.0, 100 * 1.1 + 100 * 1.1**0.5), 6)
+    0.1
+    """
+    years = (end_seconds - flows.seconds) / _IRR_YEAR_SECONDS
+    if years[0] <= 0.0:
+        return None
+
+    def excess(growth: float) -> float:
+        """What the flows would have become at a rate, over what they did; rises with the rate near the answer."""
+        return float(np.sum(flows.amounts * np.exp(growth * years))) - final_equity
+
+    bracket = _bracket(excess, _GROWTH_MAX / float(years[0]))
+    if bracket is None:
+        return None
+    low, high = bracket
+    while low < (middle := 0.5 * (low + high)) < high:
+        low, high = (middle, high) if (excess(middle) > 0.0) == (excess(low) > 0.0) else (low, middle)
+    return float(np.expm1(middle)) if middle < _GROWTH_MAX else None
+
+
+def _bracket(excess: Callable[[float], float], widest: float) -> tuple[float, float] | None:
+    """The least span around 0 at whose ends the function has different signs; None where there is none."""
+    reach = min(1e-3, widest)
+    while reach <= widest:
+        if excess(-reach) * excess(reach) <= 0.0:
+            return -reach, reach
+        reach *= 2.0
+    return None
 
 
 def annualised_return(total_return: float, days: float) -> float | None:

@@ -110,19 +110,52 @@ def gas_reserve_usd__loop(
 
 @tag(stage="decision", unit="usd")
 def deployable_usd(
-    wallet_units: Column, wallet_price_usd: Column, entry_gas_usd: Column, gas_reserve_usd: Column
+    wallet_units: Column,
+    wallet_price_usd: Column,
+    entry_gas_usd: Column,
+    gas_reserve_usd: Column,
+    usd_per_share_class: Column,
+    withdrawal_pending: float,
 ) -> Column:
-    """What the wallet could invest now, after the gas of doing so and the reserve for later.
+    """What the wallet could invest now, after gas, the reserve for later and a withdrawal that waits.
 
     Shape:  (rows,).
     Units:  USD.
     Sign:   < 0 where the wallet is short of its reserve.
     Source: [domain] ruling 12.
 
-    >>> deployable_usd(np.array([[100.0]]), np.array([[1.0]]), np.array([2.0]), np.array([10.0])).tolist()
-    [88.0]
+    >>> one = np.ones(1)
+    >>> deployable_usd(np.array([[100.0]]), np.array([[1.0]]), 2.0 * one, 10.0 * one, one, 8.0).tolist()
+    [80.0]
     """
-    return frozen(sum_columns(wallet_units * wallet_price_usd) - entry_gas_usd - gas_reserve_usd)
+    deployable = sum_columns(wallet_units * wallet_price_usd) - entry_gas_usd - gas_reserve_usd
+    return frozen(deployable - withdrawal_pending * usd_per_share_class if withdrawal_pending else deployable)
+
+
+@tag(stage="orders", unit="usd")
+def withdrawal_shortfall_usd(
+    wallet_units: Column,
+    wallet_price_usd: Column,
+    gas_unit_usd: Column,
+    gas_reserve_usd: Column,
+    usd_per_share_class: Column,
+    cash_tokens: Column,
+    exit_gas_units: float,
+    min_trade_usd: float,
+    withdrawal_pending: float,
+) -> float:
+    """USD that unwinding must bring to the wallet so that it can pay a withdrawal and keep its gas reserve.
+
+    Columns are those of the decision's row alone. cash_tokens: (wallet tokens,), 1 for the share class.
+    Source: [domain] 3.0 and ruling 12.
+
+    >>> one, cell = np.ones(1), np.ones((1, 1))
+    >>> withdrawal_shortfall_usd(5.0 * cell, cell, 0.01 * one, 3.0 * one, one, one, 100.0, 10.0, 50.0)
+    49.0
+    """
+    cash = float(sum_columns(wallet_units * wallet_price_usd * cash_tokens)[0])
+    kept = float(gas_reserve_usd[0]) + exit_gas_units * float(gas_unit_usd[0])
+    return max(withdrawal_pending * float(usd_per_share_class[0]) + kept - cash, min_trade_usd)
 
 
 @tag(stage="decision", unit="flag")

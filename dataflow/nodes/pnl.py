@@ -556,14 +556,14 @@ def unexplained_pnl(total_pnl_share_class: Column, attributed_pnl: Column) -> Co
 @tag(stage="pnl", unit="flag", record="reconciled")
 def is_reconciled(
     unexplained_pnl: Column,
-    deposited_share_class: float,
+    initial_capital: float,
     pnl_tolerance: float,
     epoch_seconds: Column,
     run_start_seconds: float,
 ) -> Column:
     """1 where the unexplained P&L is within its tolerance, which grows with the time since the start; else 0.
 
-        tolerance = capital x max(2 % x months / 12, 1e-6)
+        tolerance = initial capital x max(2 % x months / 12, 1e-6)
 
     Shape:  (rows,).
     Source: [domain] 4.5, months of 30.4375 days.
@@ -572,5 +572,5 @@ def is_reconciled(
     [1.0, 0.0]
     """
     months = (epoch_seconds - run_start_seconds) / (SECONDS_PER_DAY * _DAYS_PER_MONTH)
-    allowed = deposited_share_class * np.maximum(pnl_tolerance * months / 12.0, _TOLERANCE_FLOOR)
+    allowed = initial_capital * np.maximum(pnl_tolerance * months / 12.0, _TOLERANCE_FLOOR)
     return frozen((np.abs(unexplained_pnl) <= allowed).astype(np.float64))

@@ -64,6 +64,8 @@ class DecisionFrame(StageFrame):
     """Loan-to-value less its target."""
     has_staked: Series[float] | None = flag()
     """1 where any staking token is held."""
+    idle_usdt: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
+    """USDT of the wallet after gas, reserve and a withdrawal that waits."""
     deployable_usdt: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)
     """USDT that an entry could use: wallet after gas and reserve, and exchanges."""
     usdt_at_exchanges: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)

@@ -91,10 +91,17 @@ class RunSummary(Message):
 
     initial_capital: PositiveNumber
     final_equity: Number
+    deposits: NonNegativeNumber = Field(default=0.0, description="Paid in after the initial capital")
+    withdrawals: NonNegativeNumber = Field(default=0.0, description="Paid out")
+    withdrawals_pending: NonNegativeNumber = Field(default=0.0, description="Asked for, waiting for cash at the end")
+    withdrawals_unpaid: NonNegativeNumber = Field(default=0.0, description="Refused: more than was held")
     total_pnl_share_class: Number
     total_pnl_usd: Number
     total_return: Number = Field(description="Time-weighted, flows removed")
     annualized_return: Number | None = Field(description="On 365.25 days; null where it cannot be computed")
+    money_weighted_return: Number | None = Field(
+        default=None, description="Yearly internal rate of return of the capital, act/365; null where there is none"
+    )
     max_drawdown: NonNegativeNumber
     sharpe_ratio: Number | None = Field(description="Daily returns; null below 30 days or without variance")
     target_apy: Number | None = None
@@ -148,6 +155,7 @@ class Manifest(Message):
     fault_plan: Text | None = Field(default=None, description="Plan whose faults were injected; null without one")
     config_digest: Text
     data_digest: Text
+    flows_digest: Text | None = Field(default=None, description="SHA-256 of the flows file; null without one")
     code_version: Text
     package_versions: dict[str, str]
     created_at: InstantText

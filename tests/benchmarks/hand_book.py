@@ -10,7 +10,7 @@ from typing import Final
 
 from dataflow.engine.backtest import Backtest
 
-EXIT_FUNDING, FINISH_EXIT, REPAY_LOAN, ENTRY, SCALE_DOWN = 3, 4, 5, 7, 9
+EXIT_FUNDING, FINISH_EXIT, REPAY_LOAN, ENTRY, SCALE_DOWN = 3, 4, 5, 8, 10
 
 _RESIDUE: Final = 1e-9
 _SMALL_USD, _LARGE_USD = 50_000.0, 500_000.0

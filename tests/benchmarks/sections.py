@@ -21,6 +21,7 @@ from dataflow.engine.event_fields import exposure_columns, position_columns
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.validation import validate_stage
 from dataflow.market.market import Market
+from dataflow.maths.returns import FlowHistory
 from dataflow.records.bulk_lines import BulkEncoder, FieldValue
 from dataflow.records.event_csv import export_events
 from dataflow.records.hash_chain import HashChain
@@ -181,7 +182,8 @@ def _write_parquet(backtest: Backtest, market: Market, columns: Mapping[str, Col
 def _summarise(market: Market, columns: Mapping[str, Column]) -> None:
     statistics = RunStatistics()
     statistics.add(market.instants, columns)
-    statistics.returns(CAPITAL)
+    start = float(market.instants[0].astype(np.int64))
+    statistics.returns(FlowHistory(np.array([start]), np.array([CAPITAL]), np.zeros(1)))
     statistics.extremes()
 
 

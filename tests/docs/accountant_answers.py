@@ -9,6 +9,7 @@ import numpy as np
 from dataflow.nodes.risk import health_factor__debt, margin_ratio
 from schemas.units import Column
 from tests.docs.accountant_book import Book, FaultWitness
+from tests.support.runs import flow_history
 
 Answer = Any
 """Numbers, texts, and lists and mappings of them."""
@@ -107,7 +108,7 @@ def deepest_drawdown(book: Book) -> Answer:
     equity = book.column("equity_share_class")
     fall = 1.0 - equity / np.maximum.accumulate(equity)
     row = int(np.argmax(fall))
-    deepest = book.run.outcome.statistics.returns(book.backtest.config.initial_capital)["max_drawdown"]
+    deepest = book.run.outcome.statistics.returns(flow_history(book.run))["max_drawdown"]
     return [book.instant(row), deepest]
 
 

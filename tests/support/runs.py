@@ -14,11 +14,14 @@ import orjson
 from dataflow.app.backtest import CompletedRun
 from dataflow.app.config_files import load_run_config
 from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
+from dataflow.engine.capital_flows import HISTORY
 from dataflow.engine.state import RunState
 from dataflow.market.market import Market
+from dataflow.maths.returns import FlowHistory
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode
+from schemas.flows import DueFlow
 from schemas.models.events import EVENT_TYPES
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
@@ -127,6 +130,7 @@ def run_in_memory(
     state: RunState | None = None,
     is_final: bool = True,
     venues: VenueSetup | None = None,
+    flows: tuple[DueFlow, ...] = (),
     watch_from: np.datetime64 | None = None,
 ) -> MemoryRun:
     """Run a mode over a market, keeping every column and writing the event log under ``log_dir``."""
@@ -143,6 +147,7 @@ def run_in_memory(
             state=state,
             is_final=is_final,
             venues=venues,
+            flows=flows,
             watch_from=watch_from,
             wall_clock=log.real_utc_time,
         )
@@ -151,7 +156,9 @@ def run_in_memory(
     )
 
 
-def run_in_partitions(backtest: Backtest, market: Market, log_dir: Path, cuts: Sequence[int]) -> MemoryRun:
+def run_in_partitions(
+    backtest: Backtest, market: Market, log_dir: Path, cuts: Sequence[int], *, flows: tuple[DueFlow, ...] = ()
+) -> MemoryRun:
     """The same run in chained partitions that begin at the rows of ``cuts``; the state goes through JSON between."""
     bounds = [0, *sorted(cuts), len(market.instants) - market.first_row]
     runs: list[MemoryRun] = []
@@ -163,6 +170,7 @@ def run_in_partitions(backtest: Backtest, market: Market, log_dir: Path, cuts: S
             log_dir / str(number),
             state=state,
             is_final=end == bounds[-1],
+            flows=flows,
         )
         state = RunState.from_json(run.state.to_json())
         runs.append(run)
@@ -179,6 +187,11 @@ def chained(runs: Sequence[MemoryRun]) -> MemoryRun:
     instants = np.concatenate([run.instants for run in runs])
     log_dirs = tuple(directory for run in runs for directory in run.log_dirs)
     return MemoryRun(runs[-1].backtest, runs[-1].outcome, instants, columns, lines, log_dirs)
+
+
+def flow_history(run: MemoryRun) -> FlowHistory:
+    """The initial capital and every flow after it."""
+    return FlowHistory(*(np.asarray(run.state.values[name]) for name in HISTORY))
 
 
 def log_dir_of(completed: CompletedRun) -> Path:

@@ -265,6 +265,7 @@ RAISED_BY: Mapping[str, str] = {
     **dict.fromkeys(BROKEN, f"{_HERE}::test_a_spoilt_column_stops_the_run_with_the_code_of_its_stage"),
     "RISK-001": f"{_HERE}::test_a_limit_that_is_crossed_is_risk_001",
     "RISK-005": "tests/integration/test_liquidations.py::test_liquidation_at_an_exchange_by_hand",
+    "PNL-005": "tests/laws/test_capital_flows.py::test_nobody_is_paid_more_than_is_held",
     "CONFIG-001": f"{_CONFIG}::test_an_unknown_mode_is_config_001_and_names_the_nearest",
     "CONFIG-002": f"{_CONFIG}::test_the_error_of_a_run_has_the_code_of_its_faults_and_names_each",
     "CONFIG-003": f"{_CONFIG}::test_the_error_of_a_run_has_the_code_of_its_faults_and_names_each",

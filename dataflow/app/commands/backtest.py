@@ -42,6 +42,10 @@ Events = Annotated[
     EventChoice,
     typer.Option("--events", help="What the event log says of rows without a decision: all, what changed, or nothing."),
 ]
+Flows = Annotated[
+    Path | None,
+    typer.Option("--flows", metavar="FILE", help="Deposits and withdrawals: CSV with timestamp, amount, speed."),
+]
 Faults = Annotated[
     str | None, typer.Option("--faults", metavar="NAME|FILE", help="Inject the faults of a plan of configs/faults.")
 ]
@@ -66,6 +70,7 @@ def backtest(
     window: Window = None,
     validate: Validate = "chunk",
     events: Events = "every-step",
+    flows: Flows = None,
     faults: Faults = None,
     policy: Policy = None,
     logs: LogsDir = LOGS,
@@ -93,6 +98,7 @@ def backtest(
         window=window,
         validation=validate,
         events=events,
+        flows=flows,
         faults=faults,
         policy=policy,
         logs=logs,

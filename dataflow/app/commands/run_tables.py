@@ -28,6 +28,7 @@ HEADLINE: Final[tuple[tuple[str, Cell], ...]] = (
     ("P&L", lambda s: f"{_money(s.total_pnl_share_class, s)} ({amount(s.total_pnl_usd)} USD)"),
     ("total return", lambda s: percent(s.total_return)),
     ("annualised return", lambda s: percent(s.annualized_return)),
+    ("money-weighted return", lambda s: percent(s.money_weighted_return)),
     ("target return", lambda s: _against(s.target_apy, s.apy_vs_target)),
     ("maximum drawdown", lambda s: percent(s.max_drawdown)),
     ("target drawdown", lambda s: _against(s.target_max_drawdown, s.drawdown_vs_target)),
@@ -55,6 +56,18 @@ ACTIVITY: Final[tuple[tuple[str, Cell], ...]] = (
 )
 
 
+FLOWS: Final[tuple[tuple[str, Cell], ...]] = (
+    ("deposits", lambda s: _money(s.deposits, s)),
+    ("withdrawals", lambda s: _money(s.withdrawals, s)),
+    ("withdrawals pending", lambda s: _money(s.withdrawals_pending, s)),
+    ("withdrawals unpaid", lambda s: _money(s.withdrawals_unpaid, s)),
+)
+
+
+def _had_flows(summary: RunSummary) -> bool:
+    return any((summary.deposits, summary.withdrawals, summary.withdrawals_pending, summary.withdrawals_unpaid))
+
+
 def first_break(summary: RunSummary) -> str:
     """What went wrong first, in a sentence."""
     if summary.first_break is not None:
@@ -80,6 +93,8 @@ def print_summary(summary: RunSummary) -> None:
     overlays = f", scenario {' + '.join(summary.scenarios)}" if summary.scenarios else ""
     title = f"{summary.mode}  {summary.start} to {summary.end} UTC  data {source}{overlays}"
     print_table(title, ("", ""), _cells(HEADLINE, summary), right=(1,))
+    if _had_flows(summary):
+        print_table("Capital flows", ("", ""), _cells(FLOWS, summary), right=(1,))
     parts = [(name, amount(part), _bps(part, summary)) for name, part in _parts(summary).items()]
     print_table("Where the P&L came from", ("part", summary.share_class, "bps of capital"), parts, right=(1, 2))
     decisions = [(f"decisions: {kind.value}", f"{count:,}") for kind, count in summary.decisions.items()]

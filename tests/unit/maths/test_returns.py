@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.maths.returns import (
+    FlowHistory,
     annualised_return,
     daily_returns,
     max_drawdown,
+    money_weighted_return,
     monthly_returns,
     sharpe_ratio,
     trailing_rate,
+    unit_values,
 )
 from schemas.units import Column, Instants
 
@@ -116,3 +119,57 @@ def test_an_index_of_constant_growth_has_one_trailing_rate(rate: float, days: in
     trailing = trailing_rate(instants, index, float(days))
     assert np.isnan(trailing[:days]).all()
     assert trailing[days:] == pytest.approx(((1.0 + rate / 365.0) ** days - 1.0) * 365.0 / days, abs=1e-9)
+
+
+@st.composite
+def funds(draw: st.DrawFn) -> tuple[FlowHistory, Column, Column, float]:
+    """Flows into a fund that grows at one rate a day: history, days, equity at the days, rate."""
+    rate = draw(st.floats(-0.002, 0.002))
+    days = np.arange(draw(st.integers(30, 400)), dtype=np.float64)
+    flow_days = sorted(draw(st.sets(st.integers(1, len(days) - 2), max_size=6)))
+    equity, held = np.empty(len(days)), 0.0
+    seconds, amounts, before = [0.0], [100.0], [0.0]
+    for day in range(len(days)):
+        held = 100.0 if day == 0 else held * np.exp(rate)
+        if day in flow_days:
+            amount = draw(st.floats(-0.6, 2.0)) * held
+            seconds.append(day * 86_400.0)
+            amounts.append(amount)
+            before.append(held)
+            held += amount
+        equity[day] = held
+    return FlowHistory(np.array(seconds), np.array(amounts), np.array(before)), days, equity, rate
+
+
+@given(funds())
+def test_neither_return_sees_flows_where_the_fund_grows_at_one_rate(
+    fund: tuple[FlowHistory, Column, Column, float],
+) -> None:
+    flows, days, equity, rate = fund
+    instants = (days * 86_400).astype("datetime64[s]")
+    values = unit_values(instants, equity, flows)
+    np.testing.assert_allclose(values, np.exp(rate * days), rtol=1e-9)
+    yearly = money_weighted_return(flows, days[-1] * 86_400.0, float(equity[-1]))
+    assert yearly == pytest.approx(np.expm1(rate * 365.0), rel=1e-6, abs=1e-9)
+
+
+def test_without_flows_a_unit_is_equity_over_capital() -> None:
+    instants = np.arange(3).astype("datetime64[D]").astype("datetime64[s]")
+    alone = FlowHistory(np.zeros(1), np.array([50.0]), np.zeros(1))
+    assert unit_values(instants, np.array([50.0, 55.0, 40.0]), alone).tolist() == [1.0, 1.1, 0.8]
+
+
+def test_a_fund_that_was_emptied_keeps_its_value_until_capital_comes_back() -> None:
+    instants = np.arange(5).astype("datetime64[D]").astype("datetime64[s]")
+    flows = FlowHistory(
+        np.array([0.0, 2.0, 4.0]) * 86_400.0, np.array([100.0, -110.0, 70.0]), np.array([0.0, 110.0, 0.0])
+    )
+    values = unit_values(instants, np.array([100.0, 110.0, 0.0, 0.0, 77.0]), flows)
+    assert values.tolist() == pytest.approx([1.0, 1.1, 1.1, 1.1, 1.21])
+
+
+def test_a_fund_that_lost_everything_stays_lost() -> None:
+    instants = np.arange(3).astype("datetime64[D]").astype("datetime64[s]")
+    flows = FlowHistory(np.array([0.0, 1.0]) * 86_400.0, np.array([100.0, 50.0]), np.array([0.0, 0.0]))
+    assert unit_values(instants, np.array([100.0, 50.0, 60.0]), flows).tolist() == [1.0, 0.0, 0.0]
+    assert money_weighted_return(flows, 0.0, 10.0) is None

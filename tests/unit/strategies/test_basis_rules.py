@@ -15,6 +15,7 @@ LEVELS = {
     "margin_reduce": 0.30,
     "margin_loan_limit": 0.001,
     "net_delta_trade": 0.02,
+    "withdrawal_pending": 0.0,
     "entry_only": False,
 }
 OPEN_AND_QUIET = {
@@ -54,9 +55,10 @@ def decided(row: dict[str, float], **changes: float) -> float:
         pytest.param({"margin_loan_fraction": 0.001}, None, id="loan-at-limit-holds"),
         pytest.param({"net_delta_fraction": 0.021}, basis.ADJUST_DELTA, id="delta"),
         pytest.param({"net_delta_fraction": 0.02}, None, id="delta-at-limit-holds"),
-        pytest.param({"scaling_rule": 8.0}, basis.SCALE_UP, id="scale-up"),
-        pytest.param({"scaling_rule": 9.0}, basis.SCALE_DOWN, id="scale-down"),
+        pytest.param({"scaling_rule": 9.0}, basis.SCALE_UP, id="scale-up"),
+        pytest.param({"scaling_rule": 10.0}, basis.SCALE_DOWN, id="scale-down"),
         pytest.param({"entry_is_due": 1.0}, None, id="an-open-book-is-not-entered"),
+        pytest.param({"withdrawal_pending": 50.0}, basis.WITHDRAWAL, id="withdrawal"),
     ],
 )
 def test_rule_of_an_open_book(facts: dict[str, float], rule: DecisionRule | None) -> None:
@@ -64,14 +66,15 @@ def test_rule_of_an_open_book(facts: dict[str, float], rule: DecisionRule | None
 
 
 def test_the_risk_exit_has_priority_over_everything() -> None:
-    """Risk exit, funding exit, loan, delta, equity rebalance: the order of domain 3.0."""
+    """Risk exit, funding exit, loan, delta, withdrawal, equity rebalance: the order of domain 3.0."""
     facts = {
         "worst_margin_ratio": 0.1,
         "funding_exit_is_due": 1.0,
         "exit_is_unfinished": 1.0,
         "margin_loan_fraction": 0.5,
         "net_delta_fraction": 0.5,
-        "scaling_rule": 8.0,
+        "withdrawal_pending": 50.0,
+        "scaling_rule": 9.0,
     }
     relief = [
         ("worst_margin_ratio", 0.25, basis.REDUCE_MARGIN),
@@ -79,7 +82,8 @@ def test_the_risk_exit_has_priority_over_everything() -> None:
         ("funding_exit_is_due", 0.0, basis.FINISH_EXIT),
         ("exit_is_unfinished", 0.0, basis.REPAY_LOAN),
         ("margin_loan_fraction", 0.0, basis.ADJUST_DELTA),
-        ("net_delta_fraction", 0.0, basis.SCALE_UP),
+        ("net_delta_fraction", 0.0, basis.WITHDRAWAL),
+        ("withdrawal_pending", 0.0, basis.SCALE_UP),
     ]
     assert decided(OPEN_AND_QUIET, **facts) == basis.EXIT_MARGIN.code
     for name, value, next_rule in relief:
@@ -90,7 +94,7 @@ def test_the_risk_exit_has_priority_over_everything() -> None:
 def test_a_flat_book_enters_or_holds() -> None:
     assert decided(FLAT) == 0.0
     assert decided(FLAT, entry_is_due=1.0) == basis.ENTRY.code
-    assert decided(FLAT, funding_exit_is_due=1.0, scaling_rule=8.0) == 0.0
+    assert decided(FLAT, funding_exit_is_due=1.0, scaling_rule=9.0, withdrawal_pending=50.0) == 0.0
     assert decided(FLAT, exit_is_unfinished=1.0) == basis.FINISH_EXIT.code
     assert decided(FLAT, exit_is_unfinished=1.0, entry_is_due=1.0) == basis.ENTRY.code
 

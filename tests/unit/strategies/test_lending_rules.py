@@ -20,11 +20,13 @@ def decided(
     idle: float = 0.0,
     health: float = 999.0,
     first: float = 0.0,
+    pending: float = 0.0,
     entry_only: bool = False,
 ) -> float:
     """Code of the decision at one row of facts."""
     facts = (np.array([value]) for value in (deployable, supplied, idle, health, first))
-    return float(lending.decision(*facts, health_factor_min=1.5, min_trade_usd=10.0, entry_only=entry_only)[0])
+    limits = {"health_factor_min": 1.5, "min_trade_usd": 10.0}
+    return float(lending.decision(*facts, **limits, withdrawal_pending=pending, entry_only=entry_only)[0])
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,10 @@ def decided(
         pytest.param({"health": 1.5}, None, id="health-at-minimum"),
         pytest.param({"health": 1.0, "supplied": 0.0, "deployable": 500.0}, lending.ENTRY, id="no-exit-when-flat"),
         pytest.param({"health": 1.0, "deployable": 500.0, "idle": 1.0}, lending.EXIT_HEALTH, id="exit-comes-first"),
+        pytest.param({"pending": 50.0}, lending.WITHDRAWAL, id="withdrawal"),
+        pytest.param({"pending": 50.0, "deployable": 500.0, "idle": 1.0}, lending.WITHDRAWAL, id="before-idle"),
+        pytest.param({"pending": 50.0, "health": 1.0}, lending.EXIT_HEALTH, id="exit-before-withdrawal"),
+        pytest.param({"pending": 50.0, "supplied": 0.0}, None, id="nothing-left-to-withdraw"),
     ],
 )
 def test_rule_table(facts: dict[str, Any], rule: DecisionRule | None) -> None:
@@ -52,7 +58,7 @@ def test_frictionless_enters_on_the_first_row_and_then_holds() -> None:
 
 
 def test_an_endangered_deposit_is_withdrawn_whole() -> None:
-    (intent,) = lending.orders(lending.EXIT_HEALTH, 0.0 * ONE, 80.0 * CELL, 1.25 * CELL, CELL, ("USDT",))
+    (intent,) = lending.orders(lending.EXIT_HEALTH, 0.0 * ONE, 80.0 * CELL, 1.25 * CELL, CELL, ("USDT",), 0.0)
     assert intent.operation is OperationType.WITHDRAW
     assert intent.amount == 100.0
     assert intent.closes_all
@@ -61,7 +67,7 @@ def test_an_endangered_deposit_is_withdrawn_whole() -> None:
 
 @pytest.mark.parametrize("rule", [lending.ENTRY, lending.ADD_IDLE])
 def test_what_is_deployable_is_supplied_in_units_of_the_token(rule: DecisionRule) -> None:
-    (intent,) = lending.orders(rule, 6_000.0 * ONE, 0.0 * CELL, CELL, 3_000.0 * CELL, ("WETH",))
+    (intent,) = lending.orders(rule, 6_000.0 * ONE, 0.0 * CELL, CELL, 3_000.0 * CELL, ("WETH",), 0.0)
     assert intent.operation is OperationType.SUPPLY
     assert (intent.source_venue, intent.target_venue, intent.source_token) == ("wallet", "aave_v3", "WETH")
     assert intent.amount == 2.0
@@ -70,7 +76,19 @@ def test_what_is_deployable_is_supplied_in_units_of_the_token(rule: DecisionRule
 
 def test_deployable_leaves_gas_and_reserve() -> None:
     wallet, price = np.array([[1.0, 2.0]]), np.array([[3_000.0, 3_000.0]])
-    assert decision.deployable_usd(wallet, price, np.array([20.0]), np.array([100.0])).tolist() == [8_880.0]
+    left = decision.deployable_usd(wallet, price, 20.0 * ONE, 100.0 * ONE, 3_000.0 * ONE, 0.0)
+    assert left.tolist() == [8_880.0]
+
+
+@pytest.mark.parametrize(
+    ("missing", "amount", "closes_all"),
+    [pytest.param(40.0, 40.0, False, id="part"), pytest.param(100.0, 100.0, True, id="all")],
+)
+def test_a_withdrawal_takes_what_is_missing_and_never_more_than_is_there(
+    missing: float, amount: float, closes_all: bool
+) -> None:
+    (intent,) = lending.orders(lending.WITHDRAWAL, 0.0 * ONE, 80.0 * CELL, 1.25 * CELL, CELL, ("USDT",), missing)
+    assert (intent.operation, intent.amount, intent.closes_all) == (OperationType.WITHDRAW, amount, closes_all)
 
 
 @pytest.mark.parametrize(
