@@ -277,6 +277,7 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         "stake_share": config.mode.stake_allocation_percentage,
         "ltv_drift_tolerance": strategy.ltv_drift_tolerance,
         "ltv_max": limits.liquidation_threshold,
+        "max_ltv": config.mode.max_ltv,
     }
     if strategy.margin_levels is not None:
         levels = strategy.margin_levels

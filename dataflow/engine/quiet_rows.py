@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dataflow.engine.event_fields import (
+    BREACHES,
     HOLD_REASON,
     RISK_FIELDS,
     RISK_LEVELS,
     TRIGGER,
+    WARNINGS,
     Columns,
     exposure_columns,
     position_columns,
@@ -168,9 +170,7 @@ def _pnl_fields(columns: Columns, context: QuietContext, texts: Sequence[str]) -
 
 def _write_risk(log: DomainEventLogger, instants: Instants, columns: Columns, order: Numbers) -> None:
     """Risk lines in one batch for each pattern of level, warnings and breaches."""
-    flags = [
-        columns[name] for name in ("risk_level", "risk_warning", "margin_breach", "delta_breach") if name in columns
-    ]
+    flags = [columns[name] for name in ("risk_level", "risk_warning", *WARNINGS, *BREACHES) if name in columns]
     flags.append(columns["breach_detected"])
     patterns = np.zeros(len(order), dtype=np.int64)
     for flag in flags:

@@ -307,21 +307,62 @@ def delta_breach__perps(net_delta_fraction: Column, delta_tolerance: float) -> C
     return frozen((net_delta_fraction > delta_tolerance).astype(np.float64))
 
 
+@tag(stage="risk", unit="flag")
+@config.when(borrowing=True)
+def health_breach__debt(health_factor: Column, health_factor_min: float) -> Column:
+    """1 where the health factor is under its limit.
+
+    Shape:  (rows,).
+    Source: [domain] 3.2 and 4.4.
+
+    >>> health_breach__debt(np.array([1.05, 1.2]), 1.1).tolist()
+    [1.0, 0.0]
+    """
+    return frozen((health_factor < health_factor_min).astype(np.float64))
+
+
+@tag(stage="risk", unit="flag")
+@config.when(borrowing=True)
+def ltv_breach__debt(ltv: Column, max_ltv: float) -> Column:
+    """1 where the loan-to-value is above the most that the mode may hold.
+
+    Shape:  (rows,).
+    Source: [domain] section 10, max_ltv.
+
+    >>> ltv_breach__debt(np.array([0.76, 0.7]), 0.75).tolist()
+    [1.0, 0.0]
+    """
+    return frozen((ltv > max_ltv).astype(np.float64))
+
+
 @tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
 @config.when(perps=True, borrowing=True)
 def breach_detected__perps_and_debt(
-    margin_breach: Column, delta_breach: Column, health_factor: Column, health_factor_min: float
+    margin_breach: Column, delta_breach: Column, ltv_breach: Column, health_breach: Column
 ) -> Column:
-    """1 where any enabled limit is crossed: margin, net delta or health factor.
+    """1 where any enabled limit is crossed: margin, net delta, loan-to-value or health factor.
 
     Shape:  (rows,).
     Source: [domain] 4.4.
 
-    >>> breach_detected__perps_and_debt(np.zeros(1), np.zeros(1), np.array([1.05]), 1.1).tolist()
+    >>> breach_detected__perps_and_debt(np.zeros(1), np.zeros(1), np.zeros(1), np.ones(1)).tolist()
     [1.0]
     """
-    unhealthy = (health_factor < health_factor_min).astype(np.float64)
-    return frozen(np.maximum(np.maximum(margin_breach, delta_breach), unhealthy))
+    return np.maximum(np.maximum(margin_breach, delta_breach), np.maximum(ltv_breach, health_breach))
+
+
+@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
+@config.when(perps=False, borrowing=True)
+def breach_detected__debt(ltv_breach: Column, health_breach: Column) -> Column:
+    """1 where the loan-to-value or the health factor crosses its limit.
+
+    Shape:  (rows,).
+    Source: [domain] 4.4.
+
+    >>> breach_detected__debt(np.array([0.0, 1.0]), np.zeros(2)).tolist()
+    [0.0, 1.0]
+    """
+    return np.maximum(ltv_breach, health_breach)
 
 
 @tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
@@ -339,7 +380,7 @@ def breach_detected__perps(margin_breach: Column, delta_breach: Column) -> Colum
 
 
 @tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
-@config.when(perps=False)
+@config.when(perps=False, borrowing=False)
 def breach_detected__lending(health_factor: Column, health_factor_min: float) -> Column:
     """1 where the health factor is under its limit.
 
@@ -354,19 +395,44 @@ def breach_detected__lending(health_factor: Column, health_factor_min: float) ->
 
 @tag(stage="risk", unit="flag")
 @config.when(perps=True, borrowing=True)
-def risk_warning__perps_and_debt(
-    worst_margin_ratio: Column, margin_warning: float, health_factor: Column, health_factor_min: float
-) -> Column:
-    """1 where the margin ratio is under its warning level, or the health factor within a fifth of its limit.
+def near_margin_limit__perps_and_debt(worst_margin_ratio: Column, margin_warning: float) -> Column:
+    """1 where the worst margin ratio is under its warning level.
+
+    Shape:  (rows,).
+    Source: [domain] ruling 17.
+
+    >>> near_margin_limit__perps_and_debt(np.array([0.35, 0.45]), 0.40).tolist()
+    [1.0, 0.0]
+    """
+    return frozen((worst_margin_ratio < margin_warning).astype(np.float64))
+
+
+@tag(stage="risk", unit="flag")
+@config.when(perps=True, borrowing=True)
+def near_health_limit__perps_and_debt(health_factor: Column, health_factor_min: float) -> Column:
+    """1 where the health factor is within a fifth of its limit.
+
+    Shape:  (rows,).
+    Source: [domain] 3.2; the fifth mirrors the distance of the margin levels.
+
+    >>> near_health_limit__perps_and_debt(np.array([1.2]), 1.1).tolist()
+    [1.0]
+    """
+    return frozen((health_factor < 1.2 * health_factor_min).astype(np.float64))
+
+
+@tag(stage="risk", unit="flag")
+@config.when(perps=True, borrowing=True)
+def risk_warning__perps_and_debt(near_margin_limit: Column, near_health_limit: Column) -> Column:
+    """1 where margin ratio or health factor is near its limit.
 
     Shape:  (rows,).
     Source: [domain] 3.2 and ruling 17.
 
-    >>> risk_warning__perps_and_debt(np.array([0.9]), 0.40, np.array([1.2]), 1.1).tolist()
+    >>> risk_warning__perps_and_debt(np.zeros(1), np.ones(1)).tolist()
     [1.0]
     """
-    near = (worst_margin_ratio < margin_warning) | (health_factor < 1.2 * health_factor_min)
-    return frozen(near.astype(np.float64))
+    return np.maximum(near_margin_limit, near_health_limit)
 
 
 @tag(stage="risk", unit="flag")

@@ -29,6 +29,14 @@ class RiskFrame(StageFrame):
     """Margin ratio under the reducing level."""
     delta_breach: Series[float] | None = flag()
     """Net delta over its tolerance."""
+    ltv_breach: Series[float] | None = flag()
+    """Loan-to-value above the most that the mode may hold."""
+    health_breach: Series[float] | None = flag()
+    """Health factor under its limit."""
+    near_margin_limit: Series[float] | None = flag()
+    """Margin ratio under its warning level."""
+    near_health_limit: Series[float] | None = flag()
+    """Health factor within a fifth of its limit."""
     breach_detected: Series[float] | None = flag()
     """Any enabled limit crossed."""
     risk_warning: Series[float] | None = flag()

@@ -74,9 +74,9 @@ STORMS = (
     Storm(
         "usdt_market_neutral",
         {"liquidation": 2, "margin_call": 1, "deleverage": 1, "depeg": 1, "dust": 1, "rebalance": 2},
-        _SQUEEZE + _DEPEG + _RATES,
+        ((40, 1.65, PRICES), *_SQUEEZE[1:], *_DEPEG, *_RATES, (215, 1.35, DEBT)),
         _REWARDED,
-        seed=4,
+        seed=2,
     ),
     Storm(
         "ml_btc_directional_usdt_margin",
