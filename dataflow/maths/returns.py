@@ -138,21 +138,34 @@ def max_drawdown(equity: Column) -> float:
     return float(np.max(drawdowns(equity)))
 
 
-def monthly_returns(instants: Instants, equity: Column, invested: Column) -> dict[str, float]:
-    """Time-weighted return of each calendar month (UTC), by month as ``2024-05``; their product is the total return.
+def growth_of_rows(equity: Column, invested: Column) -> Column:
+    """Growth of each row, flows removed: what the equity of the row before became, before the row's flow.
 
-    A flow counts at the start of the row that books it. instants, equity, invested: (rows,); ``invested`` is what was
-    paid in so far, > 0 on the first row, in the unit of the equity.
+    equity, invested: (rows,); ``invested`` is what was paid in so far, > 0 on the first row, in the unit of the equity.
+    Returns (rows,), 1 where nothing was held.
+
+    >>> growth_of_rows(np.array([100.0, 110.0, 131.0]), np.array([100.0, 100.0, 110.0])).round(6).tolist()
+    [1.0, 1.1, 1.1]
+    """
+    before = np.concatenate([invested[:1], equity[:-1]])
+    earned = np.concatenate([equity[:1], equity[1:] - np.diff(invested)])
+    held = before > _LEAST_LEFT * float(np.max(np.abs(invested)))
+    return np.where(held, earned / np.where(held, before, 1.0), 1.0)
+
+
+def monthly_returns(instants: Instants, equity: Column, invested: Column) -> dict[str, float]:
+    """Time-weighted return of each calendar month (UTC), by month as ``2024-05``: its rows' growth, multiplied.
+
+    Arguments as for ``growth_of_rows``, and instants (rows,).
 
     >>> instants = np.array(["2024-01-01", "2024-01-31", "2024-02-29"], dtype="datetime64[s]")
-    >>> monthly_returns(instants, np.array([100.0, 110.0, 132.0]), np.array([100.0, 100.0, 110.0]))
-    {'2024-01': 0.10000000000000009, '2024-02': 0.10000000000000009}
+    >>> months = monthly_returns(instants, np.array([100.0, 110.0, 131.0]), np.array([100.0, 100.0, 110.0]))
+    >>> {month: round(value, 6) for month, value in months.items()}
+    {'2024-01': 0.1, '2024-02': 0.1}
     """
-    before = np.concatenate([invested[:1], equity[:-1] + np.diff(invested)])
-    growth = equity / before
     months = instants.astype("datetime64[M]")
     starts = np.flatnonzero(np.concatenate([[True], months[1:] != months[:-1]]))
-    returns = np.multiply.reduceat(growth, starts) - 1.0
+    returns = np.multiply.reduceat(growth_of_rows(equity, invested), starts) - 1.0
     return {str(month): float(value) for month, value in zip(months[starts], returns, strict=True)}
 
 

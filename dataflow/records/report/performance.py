@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow.maths.returns import drawdowns, monthly_returns
+import numpy as np
+
+from dataflow.maths.returns import drawdowns, growth_of_rows, monthly_returns
 from dataflow.records.report.charts import (
     INDIGO,
     INK,
@@ -38,7 +40,7 @@ def equity_chart(run: RunFiles, decisions: Strip) -> TimeChart:
     equity = run.column("equity_share_class")
     paid_in = equity - run.column("total_pnl_share_class")
     unit = run.summary.share_class
-    fallen = drawdowns(equity)
+    fallen = drawdowns(np.multiply.accumulate(growth_of_rows(equity, paid_in)))
     limit = run.summary.target_max_drawdown
     is_near = limit is not None and run.summary.max_drawdown >= _DRAWDOWN_SHOWN * limit
     levels = (Level(-limit, f"limit {limit:.1%}"),) if limit is not None and is_near else ()
@@ -51,7 +53,7 @@ def equity_chart(run: RunFiles, decisions: Strip) -> TimeChart:
             height=240,
         ),
         Panel(
-            "Drawdown from the highest equity so far",
+            "Drawdown from the highest value so far, flows removed",
             run.instants,
             (Series("drawdown", -fallen, WINE, Shape.FILLED),),
             levels,
@@ -133,7 +135,7 @@ class MonthGrid:
             )
             for year in self.years
         )
-        note = "Time-weighted, UTC months; the product of the months is the total return."
+        note = "Time-weighted, flows removed, UTC months."
         return Table("Monthly returns", ("year", *MONTHS, "year"), rows, note)
 
 
