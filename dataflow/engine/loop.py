@@ -50,6 +50,7 @@ _ONE_OLD = np.zeros(1)
 class RunCounts:
     """What happened, for the summary. Amounts in USD, >= 0."""
 
+    windows: int = 0
     decisions: Counter[DecisionType] = field(default_factory=Counter)
     orders: int = 0
     operations_failed: int = 0
@@ -206,6 +207,7 @@ class Engine:
 
     def _window(self, row: int, rows: int, base: int, state: RunState) -> tuple[int, RunState]:
         """Process the next rows, up to and with the first that does not pass quietly; how many, and the state then."""
+        self.counts.windows += 1
         is_start = base + row == 0
         if is_start:
             state = self._pay_in(state)

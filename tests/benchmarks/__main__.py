@@ -6,6 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.modes import cost_of_a_decision, every_mode
 from tests.benchmarks.sections import (
     Line,
     command_line,
@@ -19,6 +20,8 @@ from tests.benchmarks.sections import (
 SECTIONS = {
     "numpy": ("Plan against a hand-written NumPy loop over the same windows", plan_against_numpy),
     "floats": ("Engine and event log against a plain-Python float loop", records_against_floats),
+    "modes": ("A year of every mode on the synthetic data set, engine alone", every_mode),
+    "decisions": ("A decision against validation alone, a quiet row against a float loop", cost_of_a_decision),
     "parts": ("Where a run of a year of hours spends its time", parts_of_a_run),
     "years": ("Ten years of hours against one", ten_years_against_one),
     "process": ("Whole process against bare imports", command_line),

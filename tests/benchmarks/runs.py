@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from dataflow.app.config_files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, ColumnSink
+from dataflow.engine.backtest import Backtest, BacktestOutcome, ColumnSink, VenueSetup
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.market.market import Market
 from dataflow.records.event_log import DomainEventLogger
@@ -49,17 +49,22 @@ def basis_backtest() -> Backtest:
 
 
 def run_engine(
-    backtest: Backtest, market: Market, *, logs: Path | None = None, collected: Collected | None = None
+    backtest: Backtest,
+    market: Market,
+    *,
+    logs: Path | None = None,
+    collected: Collected | None = None,
+    venues: VenueSetup | None = None,
 ) -> BacktestOutcome:
     """One run; with ``logs`` it writes the twelve event files and the component logs there."""
     sink = collected.take if collected is not None else None
     if logs is None:
-        return _run(backtest, market, None, None, sink)
+        return _run(backtest, market, None, None, sink, venues)
     with (
         DomainEventLogger(logs, CORRELATION_ID, PID) as log,
         ComponentLogs.open(logs, CORRELATION_ID, PID) as components,
     ):
-        return _run(backtest, market, log, components, sink)
+        return _run(backtest, market, log, components, sink, venues)
 
 
 def run_with_parquet(backtest: Backtest, market: Market, directory: Path, *, has_log: bool) -> BacktestOutcome:
@@ -86,6 +91,7 @@ def _run(
     log: DomainEventLogger | None,
     components: ComponentLogs | None,
     sink: ColumnSink | None,
+    venues: VenueSetup | None = None,
 ) -> BacktestOutcome:
     return backtest.run(
         market,
@@ -96,6 +102,7 @@ def _run(
         log=log,
         components=components,
         sink=sink,
+        venues=venues,
         wall_clock=log.real_utc_time if log is not None else lambda: _WALL_CLOCK,
     )
 

@@ -64,7 +64,8 @@ class Line:
     note: str
 
 
-def _thousands(rows: int, seconds: float) -> str:
+def thousands(rows: int, seconds: float) -> str:
+    """Rows a second, in thousands."""
     return f"{rows / seconds / 1e3:,.0f}k rows/s"
 
 
@@ -96,8 +97,8 @@ def plan_against_numpy() -> Iterator[Line]:
             f"{name}, {found.decisions} decisions, {found.orders} orders",
             pairs.ratio,
             4.0 if turnover == "rebalances" else None,
-            f"plan {1e3 * ours:.1f} ms ({_thousands(rows, ours)}), NumPy {1e3 * by_hand:.1f} ms "
-            f"({_thousands(rows, by_hand)}); {found.columns} columns equal to the bit",
+            f"plan {1e3 * ours:.1f} ms ({thousands(rows, ours)}), NumPy {1e3 * by_hand:.1f} ms "
+            f"({thousands(rows, by_hand)}); {found.columns} columns equal to the bit",
         )
 
 
