@@ -334,6 +334,7 @@ def _execute(
     components.info("ResultsStore", "results written", ended, path=str(store.path))
     # The last line: once the results have their name, nothing of the run may fail any more.
     components.info("BacktestService", "run complete", ended, seconds=time.perf_counter() - started)
+    components.flush()
     store.complete(summary, run.manifest(RunStatus.COMPLETE, event_log_seal=log.seal), log_dir)
     return CompletedRun(summary, outcome.state)
 

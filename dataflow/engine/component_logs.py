@@ -28,6 +28,9 @@ WRITERS: Final = (
 )
 """Components that write while a backtest runs."""
 
+BUFFER_RECORDS: Final = 100
+"""Records of a component that may wait; the event log's rule, as is the time, which the engine keeps for both."""
+
 
 class ComponentLogs:
     """One logger a component; silent without ``open_logger``."""
@@ -39,7 +42,12 @@ class ComponentLogs:
     @classmethod
     def open(cls, log_dir: Path, correlation_id: str, pid: int, *, write: Write = os.write) -> Self:
         """Open the log of every component that writes, through ``write``."""
-        return cls(lambda name: StructuredLogger(name, log_dir, correlation_id, pid, write=write), WRITERS)
+        return cls(
+            lambda name: StructuredLogger(
+                name, log_dir, correlation_id, pid, buffer_records=BUFFER_RECORDS, write=write
+            ),
+            WRITERS,
+        )
 
     @classmethod
     def silent(cls) -> Self:
@@ -58,6 +66,11 @@ class ComponentLogs:
         if component not in self._loggers:
             self._loggers[component] = self._open(component)
         self._loggers[component].error(message, timestamp=timestamp, error_code=code.value, stack_trace=trace)
+
+    def flush(self) -> None:
+        """Write the records that wait."""
+        for logger in self._loggers.values():
+            logger.flush()
 
     def __enter__(self) -> Self:
         return self

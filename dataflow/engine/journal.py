@@ -588,6 +588,7 @@ class Journal:
             self._events.extend(pending)
             self._quiet.clear()
         self._log.flush()
+        self._components.flush()
 
     def _clear(self) -> None:
         self._drafts.clear()

@@ -29,19 +29,42 @@ Instant = str | datetime | np.datetime64
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
-class _FileHandler(logging.Handler):
-    """Appends rendered records to the file; unlike other handlers it lets the caller know when that fails."""
+class _Record(logging.LogRecord):
+    """A record without what is not logged: the caller's line, thread and process cost more than the rest of it."""
 
-    def __init__(self, file: AppendFile, render: Callable[[logging.LogRecord], bytes]) -> None:
+    def __init__(self, name: str, level: int, message: str, fields: Mapping[str, object]) -> None:
+        self.name, self.levelno, self.levelname = name, level, logging.getLevelName(level)
+        self.msg, self.fields = message, fields
+
+
+class _FileHandler(logging.Handler):
+    """Appends lines to the file; unlike other handlers it lets the caller know when that fails.
+
+    Lines below WARNING wait until ``buffer_records`` of them are there.
+    """
+
+    def __init__(self, file: AppendFile, render: Callable[[_Record], bytes], buffer_records: int) -> None:
         super().__init__()
-        self._file, self._render = file, render
+        self._file, self._render, self._buffer_records = file, render, buffer_records
+        self._lines: list[bytes] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._file.append(self._render(record))
+        assert isinstance(record, _Record)
+        self._lines.append(self._render(record))
+        if record.levelno >= logging.WARNING or len(self._lines) >= self._buffer_records:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._file.is_closed:
+            return  # Python flushes every handler at its end
+        lines, self._lines = self._lines, []
+        self._file.append(b"".join(lines))  # what the disk refuses, the file keeps
 
 
 class StructuredLogger:
     """The log of one component in one run; each record is one line, on disk when the call returns.
+
+    With ``buffer_records`` of more than 1, that many records below WARNING wait for each other, or for ``flush``.
 
     Two loggers share nothing. ``info("Position updated", positions_count=3)`` and the older
     ``info("Position updated", extra={"positions_count": 3})`` write the same record.
@@ -57,6 +80,7 @@ class StructuredLogger:
         correlation_id: str,
         pid: int,
         *,
+        buffer_records: int = 1,
         clock: Clock = utc_now,
         write: Write = os.write,
     ) -> None:
@@ -76,7 +100,8 @@ class StructuredLogger:
         self._file = AppendFile(self.path, write=write)
         # Outside the tree of named loggers: nothing else's configuration reaches it, and it reaches nothing else.
         self._logger = logging.Logger(component_name, logging.DEBUG)
-        self._logger.addHandler(_FileHandler(self._file, self._render))
+        self._handler = _FileHandler(self._file, self._render, buffer_records)
+        self._logger.addHandler(self._handler)
 
     def debug(
         self,
@@ -141,9 +166,17 @@ class StructuredLogger:
         self._log(logging.CRITICAL, message, fields)
         return self._event(message, fields)
 
+    def flush(self) -> None:
+        """Write the records that wait."""
+        self._handler.flush()
+
     def close(self) -> None:
-        """Close the file; safe to call twice."""
-        self._file.close()
+        """Write what waits and close the file; safe to call twice."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+            self._handler.close()
 
     def __enter__(self) -> Self:
         return self
@@ -154,14 +187,10 @@ class StructuredLogger:
         self.close()
 
     def _log(self, level: int, message: str, fields: Mapping[str, object]) -> None:
-        # ``Logger.log`` would look for the caller's line on the stack, which costs more than the record.
-        self._logger.handle(
-            self._logger.makeRecord(self.component, level, "", 0, message, (), None, extra={"fields": fields})
-        )
+        self._logger.handle(_Record(self.component, level, message, fields))
 
-    def _render(self, record: logging.LogRecord) -> bytes:
-        now = instant_text(self._clock())
-        fields: Mapping[str, object] = record.__dict__["fields"]
+    def _render(self, record: _Record) -> bytes:
+        now, fields = instant_text(self._clock()), record.fields
         line = {
             "timestamp": fields["timestamp"] or now,
             "real_utc_time": now,

@@ -121,6 +121,6 @@ def test_a_writer_that_raises_is_log_001(data: Path, whole: WholeRun, tmp_path: 
         mode="btc_basis", data=str(data), logs=tmp_path / "logs", results=tmp_path / "results", window=100
     )
     with pytest.raises(LogWriteError):
-        run_backtest(request, write=Writer(100, full))
+        run_backtest(request, write=Writer(50, full))
     entry = assert_failed(tmp_path, whole)
     assert os.strerror(errno.ENOSPC) in (entry.manifest.error_message or "")
