@@ -139,6 +139,7 @@ def build_graph(
         "quantity_parts": [*spec.quantity_parts, *(f"{part}_quantity" for part in more)],
         "value_parts": [*spec.value_parts, *(f"{part}_value_usd" for part in more)],
         "staked_parts": [*spec.staked_parts, *(f"{part}_quantity" for part in claimed)],
+        "claims": claims,
         "rewards": rewards,
         "loop": loop,
         **spec.features,

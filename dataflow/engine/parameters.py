@@ -259,6 +259,7 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
     strategy = config.mode.strategy_config
     limits = config.mode.component_config.risk_monitor.risk_limits
     values: dict[str, object] = {
+        "unstakes_by_queue": config.claim is not None,
         "leverage_loop": leverage_loop(config),
         "dust_delta": config.mode.dust_delta,
         "dust_gas_multiple": strategy.dust_gas_multiple,

@@ -22,6 +22,8 @@ class DecisionFrame(StageFrame):
     """Idle wallet balance after gas and reserve."""
     deployable_idle_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)
     """The part of it that a rebalance moves."""
+    queued_eth: Series[float] | None = column("eth", ge=-1e-6, le=UNITS_MAX)
+    """ETH that the withdrawal queue owes."""
     loop_gas_units: Series[float] | None = column("gas_unit", ge=0.0, le=UNITS_MAX)
     """Gas of the rounds of an entry by the loop."""
     entry_gas_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)

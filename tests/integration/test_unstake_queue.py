@@ -12,12 +12,21 @@ import pytest
 
 from dataflow.app.config_files import load_run_config
 from dataflow.engine.backtest import Backtest, EngineOptions
+from dataflow.engine.capital_flows import schedule
 from dataflow.market.market import Market
 from dataflow.market.random_markets import random_market
 from dataflow.records.replay import replay
+from schemas.flows import CapitalFlow
 from strategies.registry import MODES
 from tests.support import leaving_strategy
-from tests.support.runs import HEALTH, MemoryRun, assert_same_business, run_in_memory, run_in_partitions
+from tests.support.runs import (
+    HEALTH,
+    MemoryRun,
+    assert_same_business,
+    prepared,
+    run_in_memory,
+    run_in_partitions,
+)
 
 ROWS = 40
 DELAY_ROWS = 12
@@ -124,3 +133,21 @@ def test_a_run_without_a_queue_has_no_claims() -> None:
 def test_a_mode_that_cannot_wait_says_that_it_swaps(mode: str, warned: bool) -> None:
     loaded = load_run_config(mode, overrides=("strategy_config.unstake_route=queue",))
     assert any("always swaps" in warning.message for warning in loaded.warnings) is warned
+
+
+def test_a_withdrawal_waits_for_the_queue_and_costs_no_slippage(tmp_path: Path) -> None:
+    overrides = ("strategy_config.unstake_route=queue", "venue:etherfi.unstaking_period_days=0.5")
+    backtest = prepared("eth_staking_only", overrides=(*overrides, "scenario:gas=false"))
+    market = market_of(backtest)
+    asked, step = int(market.instants[market.first_row + 10].astype(np.int64)), backtest.config.mode.clock_step_seconds
+    flows = schedule([CapitalFlow(asked, -30.0)], step)
+    run = run_in_memory(backtest, market, tmp_path / "whole", flows=flows)
+    assert [event["operation_type"] for event in run.events("operation_executions")] == ["stake", "unstake"]
+    settled = {str(event["delta_type"]): str(event["timestamp"]) for event in run.events("execution_deltas")}
+    assert settled["unstake_claim"] == settled["capital_flow"] == str(run.instants[10 + DELAY_ROWS])
+    assert claims_of(run)[10:22].min() == pytest.approx(30.0, abs=0.01)
+    assert run.column("transaction_costs")[-1] == 0.0
+    assert run.column("equity_share_class")[-1] - run.column("total_pnl_share_class")[-1] == pytest.approx(70.0)
+    assert np.abs(run.column("unexplained_pnl")).max() <= 1e-9 * 100.0
+    windowed = prepared("eth_staking_only", overrides=(*overrides, "scenario:gas=false"), window=1)
+    assert_same_business(run, run_in_memory(windowed, market, tmp_path / "windowed", flows=flows))
