@@ -5,8 +5,6 @@ cell, an object or a list as its JSON in a quoted cell. So a row is made of the 
 at its numbers, and a run writes its tables beside its lines (``dataflow.records.event_log``).
 """
 
-import csv
-import io
 from pathlib import Path
 
 import orjson
@@ -54,9 +52,9 @@ def cell(token: bytes) -> bytes:
     """
     first = token[:1]
     if first in (b"{", b"["):
-        return b'"' + inside_quotes(token) + b'"'
+        return _quoted(token)
     if first == b'"':
-        return _text_cell(orjson.loads(token)) if b"\\" in token else token
+        return _quoted(orjson.loads(token).encode()) if b"\\" in token else token
     return b"" if token == b"null" else token
 
 
@@ -65,7 +63,7 @@ def _value_cell(value: object) -> bytes:
     if value is None:
         return b""
     if value.__class__ is str:
-        return b'"%b"' % inside_quotes(str(value).encode())
+        return _quoted(str(value).encode())
     return cell(field_json(value))
 
 
@@ -74,10 +72,8 @@ def inside_quotes(text: bytes) -> bytes:
     return text.replace(b'"', b'""')
 
 
-def _text_cell(text: str) -> bytes:
-    row = io.StringIO()
-    csv.writer(row, quoting=csv.QUOTE_ALL, lineterminator="").writerow([text])
-    return row.getvalue().encode()
+def _quoted(text: bytes) -> bytes:
+    return b'"' + inside_quotes(text) + b'"'
 
 
 def _export(log_dir: Path, out: Path, event_class: type[DomainEvent]) -> Path:
