@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.app.config_files import LoadedConfig, load_run_config
+from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.app.flows_file import FlowsFile, read_flows
 from dataflow.app.instants import parse_instant
 from dataflow.app.mode_files import backtest_of
@@ -29,14 +30,12 @@ from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.instants import instant_text, utc_now
 from dataflow.records.log_directory import LogDirectoryManager
 from dataflow.records.results import CONFIG_FILE, DATA_FILE, ResultsStore
+from dataflow.venues.faults.plan import FaultPlan
 from schemas.errors import ConfigValidationError, CriticalEngineError, LogDirectoryError, PlatformError
 from schemas.models.config import RunConfig
 from schemas.models.results import DataProvenance, EventDetail, Manifest, RunStatus, RunSummary, SeriesSpan
 from schemas.operations import DecisionType
 from schemas.units import Column, Instants
-
-if TYPE_CHECKING:  # most runs inject no fault and make no data set: they do not wait for these modules
-    from dataflow.venues.faults.plan import FaultPlan
 
 SYNTHETIC = "synthetic"
 """Name of the embedded data set."""
@@ -97,7 +96,7 @@ class _Run:
     capital: float
     warnings: tuple[str, ...]
     created_at: str
-    fault_plan: "FaultPlan | None"
+    fault_plan: FaultPlan | None
     shocks: tuple[str, ...]
     shocked_from: np.datetime64 | None
     flows: FlowsFile
@@ -112,8 +111,6 @@ class _Run:
         request, plan, is_live = self.request, self.fault_plan, self.policy == "live"
         if plan is None:
             return VenueSetup(live_policy=is_live)
-        from dataflow.app.fault_plans import fault_wrapper
-
         wrap = fault_wrapper(plan, self.backtest, self.market, seed=request.seed, state=state)
         return VenueSetup(wrap, live_policy=is_live)
 
@@ -232,16 +229,10 @@ def _abandon(run: _Run, store: ResultsStore, error: PlatformError) -> None:
         error.add_note(refused.one_line())
 
 
-def _fault_plan(name: str) -> "FaultPlan":
-    from dataflow.app.fault_plans import load_fault_plan
-
-    return load_fault_plan(name)
-
-
 def _prepare(request: BacktestRequest, state: RunState | None, *, is_final: bool) -> _Run:
     loaded = load_request_config(request)
     config = loaded.config
-    plan = None if request.faults is None else _fault_plan(request.faults)
+    plan = None if request.faults is None else load_fault_plan(request.faults)
     backtest = backtest_of(loaded, EngineOptions(request.executor, request.window, request.validation, request.events))
     under = shocked(config, load_run_market(request, backtest, state), plan, state=state, is_final=is_final)
     market = under.market
