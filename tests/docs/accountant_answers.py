@@ -399,7 +399,7 @@ def what_would_have_been_liquidated_first(book: Book) -> Answer:
     found = {"aave_v3 (fall of weETH against ETH)": _root(lambda fall: _health(book, row, fall) - 1.0)}
     for at, venue in enumerate(config.cex_venues):
         found[f"{venue} (rise of ETH)"] = _root(
-            lambda rise, at=at: _margin(book, row, at, rise) - levels.liquidation  # type: ignore[misc]
+            lambda rise, at=at: _margin(book, row, at, rise) - levels.liquidation  # type: ignore[misc]  # the default fixes its type
         )
     return dict(sorted(found.items(), key=lambda entry: entry[1]))
 

@@ -70,13 +70,13 @@ def test_liquidation_at_an_exchange_by_hand(tmp_path: Path) -> None:
 
     after = next(e for e in run.events("positions") if e["order"] == int(str(fee["order"])) + 1)
     owed = held * 362_310.0 - usdt
-    assert after["positions"]["binance:BaseToken:USDT"] == pytest.approx(-owed, rel=1e-3)  # type: ignore[index]
-    assert after["positions"]["binance:BaseToken:BTC"] == pytest.approx(held)  # type: ignore[index]
+    assert after["positions"]["binance:BaseToken:USDT"] == pytest.approx(-owed, rel=1e-3)  # type: ignore[index]  # a parsed event
+    assert after["positions"]["binance:BaseToken:BTC"] == pytest.approx(held)  # type: ignore[index]  # a parsed event
 
     (error, *others) = [event for event in run.events("system_errors") if event["error_code"] == "RISK-005"]
     assert len(others) == 2
-    assert error["metadata"]["venue"] == "binance"  # type: ignore[index]
-    assert error["metadata"]["margin_ratio"] == pytest.approx(1 / 7 - 0.05, abs=5e-3)  # type: ignore[index]
+    assert error["metadata"]["venue"] == "binance"  # type: ignore[index]  # a parsed event
+    assert error["metadata"]["margin_ratio"] == pytest.approx(1 / 7 - 0.05, abs=5e-3)  # type: ignore[index]  # a parsed event
     assert run.outcome.liquidations == 3
     assert run.column("decision")[GAP_ROW] == basis.EXIT_MARGIN.code
     assert np.all(run.column("spot_units")[GAP_ROW] == 0.0)
@@ -109,7 +109,7 @@ def test_a_venue_takes_coins_that_back_nothing_and_bears_what_is_missing(tmp_pat
     loss = held * (120_000.0 + 990.0 - 60_000.0 * (1.0 - 0.001)) - usdt
     assert changes(missing) == {"binance:BaseToken:USDT": pytest.approx(loss, rel=1e-3)}
     (error, *_) = [event for event in run.events("system_errors") if event["error_code"] == "RISK-005"]
-    assert error["metadata"]["venue_loss_usd"] == pytest.approx(loss, rel=1e-3)  # type: ignore[index]
+    assert error["metadata"]["venue_loss_usd"] == pytest.approx(loss, rel=1e-3)  # type: ignore[index]  # a parsed event
     assert units_by_row(run, "venue_equity_usd", GAP_ROW) == [0.0, 0.0, 0.0]
     assert run.column("equity_usd")[GAP_ROW] == run.column("wallet_units")[GAP_ROW, 0]
 
@@ -134,7 +134,7 @@ def test_liquidation_at_the_pool_by_hand(tmp_path: Path) -> None:
     assert changes(seized) == {"aave:aToken:aweETH": pytest.approx(-0.5 * owed * 1.01)}
 
     (error,) = [event for event in run.events("system_errors") if event["error_code"] == "RISK-005"]
-    assert error["metadata"]["health_factor"] == pytest.approx(0.95 * collateral / owed)  # type: ignore[index]
+    assert error["metadata"]["health_factor"] == pytest.approx(0.95 * collateral / owed)  # type: ignore[index]  # a parsed event
     bonus = 0.5 * owed * 0.01
     assert run.column("transaction_costs")[GAP_ROW] == pytest.approx(-bonus)
     assert run.column("borrow_cost")[GAP_ROW] == pytest.approx(-0.49 * debt)
@@ -160,7 +160,7 @@ def test_a_loan_without_collateral_left_is_the_pools_loss(tmp_path: Path) -> Non
     missing = owed - collateral / 1.01
     assert changes(burnt) == {"aave:debtToken:debtWETH": pytest.approx(-missing / 1.6)}
     (error,) = [event for event in run.events("system_errors") if event["error_code"] == "RISK-005"]
-    assert error["metadata"]["venue_loss_usd"] == pytest.approx(missing * 3_000.0)  # type: ignore[index]
+    assert error["metadata"]["venue_loss_usd"] == pytest.approx(missing * 3_000.0)  # type: ignore[index]  # a parsed event
     assert run.column("equity_usd")[GAP_ROW] == pytest.approx(0.0, abs=1e-9)
     assert np.abs(run.column("unexplained_pnl")).max() <= 1e-9 * 100.0
 

@@ -93,7 +93,7 @@ def test_the_payment_is_a_settlement_of_its_own_before_the_decision_of_its_row(
         assert isinstance(deltas, list)
         assert [delta["position_key"] for delta in deltas] == [CLAIM, WRAPPED]
         (decided,) = [d for d in run.events("strategy_decisions") if d["timestamp"] == event["timestamp"]]
-        assert decided["order"] > event["order"]  # type: ignore[operator]
+        assert decided["order"] > event["order"]  # type: ignore[operator]  # parsed events
 
 
 def test_a_claim_earns_nothing_and_counts_in_equity_and_exposure(leaving: Leaving, tmp_path: Path) -> None:

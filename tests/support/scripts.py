@@ -48,8 +48,8 @@ def scripted(mode: str, script: Script, overrides: tuple[str, ...] = ()) -> Back
     reads_market = "lst_market_ratio" in config.mode.data_requirements
     decide = decided if MODES[mode].features["directional"] else at_the_market if reads_market else on_chain
     module = ModuleType("scripted_strategy")
-    module.decision = tag(stage="decision", unit="rule", role="decision", record="decision")(decide)  # type: ignore[attr-defined]
-    module.orders = tag(stage="orders", unit="intent")(orders)  # type: ignore[attr-defined]
+    module.decision = tag(stage="decision", unit="rule", role="decision", record="decision")(decide)  # type: ignore[attr-defined]  # made at run time
+    module.orders = tag(stage="orders", unit="intent")(orders)  # type: ignore[attr-defined]  # made at run time
     for name in ("decision", "orders"):
         node = getattr(module, name)
         node.__module__, node.__name__ = module.__name__, name

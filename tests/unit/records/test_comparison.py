@@ -99,7 +99,7 @@ def test_one_fee_is_named_as_cost_as_key_and_where_it_first_tells(runs: Runs) ->
     assert found.first_row is not None
     base, fee = runs.path("base"), runs.path("fee")
     assert found.first_event.number == first_line(base, fee)
-    assert found.first_row.instant == found.first_event.timestamp == first_instant(base, fee).isoformat()  # type: ignore[union-attr]
+    assert found.first_row.instant == found.first_event.timestamp == first_instant(base, fee).isoformat()  # type: ignore[union-attr]  # they part
     assert "pnl.transaction_costs" in found.first_row.columns
     event = orjson.loads(
         (base / "logs" / "events" / "strategy_decisions.jsonl").read_bytes().splitlines()[found.first_row.row]
