@@ -38,6 +38,9 @@ ROWS_MIN: Final = 200
 OPERATIONS_MIN: Final = 5
 """Fewer rows or attempted operations prove too little; such a run counts as broken."""
 
+_DOUBLINGS_MAX: Final = 3
+"""How often a market in which too little happened is made again, twice as long."""
+
 CALM_ROWS: Final = 220
 """Rows before the market turns violent; ``configs/faults/storm.yaml`` keeps its fatal faults until then as well."""
 
@@ -69,7 +72,9 @@ class SimulationRequest(BaseModel):
     first_seed: Annotated[int, Field(ge=0)] = Field(default=0, description="First seed")
     modes: tuple[str, ...] = Field(default=tuple(MODES), description="Modes")
     faults: str = Field(default="storm", description="Fault plan: a name, or a file")
-    rows: Annotated[int, Field(ge=ROWS_MIN)] = Field(default=320, description="Rows of a run")
+    rows: Annotated[int, Field(ge=ROWS_MIN)] = Field(
+        default=320, description=f"Rows of a run; twice as many where it has fewer than {OPERATIONS_MIN} operations"
+    )
     jobs: Annotated[int, Field(ge=1)] = Field(default=1, description="Processes")
 
     def replay_command(self, mode: str, seed: int) -> str:
@@ -152,26 +157,37 @@ def _plan(faults: str) -> FaultPlan:
 
 
 def simulate_run(request: SimulationRequest, mode: str, seed: int) -> SimulatedRun:
-    """Run one mode over the random market of a seed, with faults, and check the laws on what is left."""
+    """Run one mode over the random market of a seed, with faults, and check the laws on what is left.
+
+    A quiet market proves little: where a run had too few operations, a longer one of the same seed takes its place.
+    """
+    for doublings in range(_DOUBLINGS_MAX + 1):
+        run = _simulated(request.faults, mode, seed, request.rows << doublings)
+        if run.operations >= OPERATIONS_MIN:
+            break
+    return run
+
+
+def _simulated(faults: str, mode: str, seed: int, market_rows: int) -> SimulatedRun:
     backtest = _backtest(mode)
-    market = random_market(backtest.market_request(), seed, request.rows, calm_rows=CALM_ROWS)
+    market = random_market(backtest.market_request(), seed, market_rows, calm_rows=CALM_ROWS)
     kept, code, outcome = _Kept(), None, None
     broken: tuple[str, ...] = ()
     with TemporaryDirectory(prefix="basis-simulate-") as directory:
         log_dir = Path(directory)
         try:
-            outcome = _run(backtest, market, _plan(request.faults), seed, log_dir, kept)
+            outcome = _run(backtest, market, _plan(faults), seed, log_dir, kept)
         except PlatformError as error:
             code = error.code
             if code not in DEFINED_STOPS:
                 broken = (f"stopped by {error.one_line()}",)
         operations = sum(1 for _ in read_events(log_dir, OperationExecutionEvent))
-        faults = _injected(log_dir)
+        injected = _injected(log_dir)
         rows = sum(map(len, kept.instants))
         broken += tuple(_broken(backtest, log_dir, kept, outcome, code))
     if rows < ROWS_MIN or operations < OPERATIONS_MIN:
         broken += (f"{rows} rows and {operations} operations prove too little",)
-    return SimulatedRun(mode, seed, code, rows, operations, faults, broken)
+    return SimulatedRun(mode, seed, code, rows, operations, injected, broken)
 
 
 def _run(backtest: Backtest, market: Market, plan: FaultPlan, seed: int, log_dir: Path, kept: _Kept) -> BacktestOutcome:

@@ -82,11 +82,16 @@ class ExecutionRecords:
         identifier: str,
         started: float,
     ) -> None:
-        """Orders that stop the run because their fate is unknown: recorded as pending, to be looked up by hand."""
-        now = time.perf_counter()
+        """Orders that stop the run because their fate is unknown: recorded as pending, to be looked up by hand.
+
+        Those of an atomic group are a group that failed: neither done nor rolled back, for all that is known.
+        """
+        now, reason = time.perf_counter(), unknown[0].error_message
         for order, handshake in zip(orders, unknown, strict=True):
             self._journal.operation(timestamp, **operation_fields(order, handshake, (now - started) / len(orders)))
-        self._unsuccessful(timestamp, identifier, unknown[0].error_message, Timing(started, now), stops=True)
+        if orders[0].atomic_group_id is not None:
+            self._group(timestamp, orders, GroupStatus.FAILED, now - started, reason=reason, gas=None)
+        self._unsuccessful(timestamp, identifier, reason, Timing(started, now), stops=True)
 
     def system_failure(self, timestamp: str, identifier: str, error: PlatformError, timing: Timing) -> None:
         """A unit that was executed and then stopped the run, because the books and the venues do not agree."""
@@ -106,26 +111,40 @@ class ExecutionRecords:
         )
 
     def group(
-        self,
-        timestamp: str,
-        group: str,
-        orders: Sequence[Order],
-        handshakes: Sequence[ExecutionHandshake],
-        timing: Timing,
+        self, timestamp: str, orders: Sequence[Order], handshakes: Sequence[ExecutionHandshake], timing: Timing
     ) -> None:
         """One atomic group, committed or rolled back."""
         committed = all(handshake.was_successful() for handshake in handshakes)
+        self._group(
+            timestamp,
+            orders,
+            GroupStatus.COMPLETED if committed else GroupStatus.ROLLED_BACK,
+            timing.executed - timing.started,
+            reason=None if committed else _culprit(handshakes).error_message,
+            gas=sum(handshake.fee_amount for handshake in handshakes),
+        )
+
+    def _group(
+        self,
+        timestamp: str,
+        orders: Sequence[Order],
+        status: GroupStatus,
+        seconds: float,
+        *,
+        reason: str | None,
+        gas: float | None,
+    ) -> None:
         self._journal.atomic_group(
             timestamp,
-            atomic_group_id=group,
+            atomic_group_id=orders[0].atomic_group_id,
             operation_ids=[order.operation_id for order in orders],
             operation_types=[order.operation for order in orders],
-            all_succeeded=committed,
-            rollback_occurred=not committed,
-            total_duration_ms=1e3 * (timing.executed - timing.started),
-            group_status=GroupStatus.COMPLETED if committed else GroupStatus.ROLLED_BACK,
-            rollback_reason=None if committed else _culprit(handshakes).error_message,
-            total_gas_fees=sum(handshake.fee_amount for handshake in handshakes),
+            all_succeeded=status is GroupStatus.COMPLETED,
+            rollback_occurred=status is GroupStatus.ROLLED_BACK,
+            total_duration_ms=1e3 * seconds,
+            group_status=status,
+            rollback_reason=reason,
+            total_gas_fees=gas,
         )
 
     def rollback(

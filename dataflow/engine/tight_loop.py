@@ -279,7 +279,7 @@ class TightLoop:
         seconds = (timing.executed - started) / len(orders)
         for order, handshake in zip(orders, handshakes, strict=True):
             self._journal.operation(decision.timestamp, **operation_fields(order, handshake, seconds))
-        self._records.group(decision.timestamp, group, orders, handshakes, timing)
+        self._records.group(decision.timestamp, orders, handshakes, timing)
         if not committed:
             self._records.rollback(decision.timestamp, group, orders, handshakes, timing)
             outcome.failed += len(orders)

@@ -468,6 +468,9 @@ def test_an_answer_that_is_neither_all_nor_nothing_is_exec_008_and_stops(fault: 
     assert statuses(made) == ["pending"] * 5
     assert made.events("execution_deltas") == []
     assert made.events("tight_loop")[0]["system_failure_triggered"] is True
+    (group,) = made.events("atomic_groups")
+    assert group["operation_ids"] == [event["operation_id"] for event in made.events("operation_executions")]
+    assert (group["all_succeeded"], group["rollback_occurred"], group["group_status"]) == (False, False, "failed")
 
 
 class SendsTwice:

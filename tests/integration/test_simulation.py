@@ -62,6 +62,14 @@ def test_one_seed_is_one_story() -> None:
     assert simulate_run(STORM, "btc_basis", 1) != simulate_run(STORM, "btc_basis", 2)
 
 
+def test_a_market_in_which_too_little_happened_is_made_longer() -> None:
+    quiet, seed = "eth_staking_only", 390
+    run = stormy(quiet, seed)
+    assert run.rows == 2 * STORM.rows
+    assert run.operations >= OPERATIONS_MIN
+    assert run.broken == ()
+
+
 def test_the_number_of_processes_changes_nothing() -> None:
     request = SimulationRequest(seeds=2, modes=("pure_lending_usdt", "pure_lending_eth"))
     alone, together = simulate(request), simulate(request.model_copy(update={"jobs": 2}))

@@ -15,7 +15,10 @@ Seeds = Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Seeds; 
 FirstSeed = Annotated[int, typer.Option("--first-seed", min=0, metavar="K", help="First seed.")]
 Modes = Annotated[str, typer.Option("--modes", metavar="all|A,B", help="Modes; `basis modes` lists them.")]
 Faults = Annotated[str, typer.Option("--faults", metavar="NAME|FILE", help="Plan of configs/faults, or a file.")]
-Rows = Annotated[int, typer.Option("--rows", min=200, metavar="R", help="Rows of a run, hours mostly.")]
+Rows = Annotated[
+    int,
+    typer.Option("--rows", min=200, metavar="R", help="Rows of a run, hours mostly; more where too little happens."),
+]
 Jobs = Annotated[int, typer.Option("--jobs", min=0, metavar="J", help="Processes; 0: one a processor.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar, even on a terminal.")]
 
