@@ -9,11 +9,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from dataflow.engine.books import Valued
 from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.event_fields import (
     RISK_FIELDS,
@@ -144,6 +146,7 @@ class Journal:
         self._log, self._context = log, context
         self._components = components or ComponentLogs.silent()
         self._drafts: list[Draft] = []
+        self._unvalued: list[Callable[[], None]] = []
         self._events: list[DomainEvent] = []
         self._quiet = QuietRows(
             QuietContext(context.mode, context.run_start, context.groups, context.assets, context.attribution_types)
@@ -206,15 +209,14 @@ class Journal:
         delta_type: DeltaType,
         deltas: Deltas,
         *,
-        holdings: Holdings,
-        equity_usd: float,
+        books: Valued,
         prices: Mapping[str, float],
         operation: OperationType,
         operation_id: str,
         executed_price: float | None,
         fee: tuple[float, str],
     ) -> None:
-        """Changes of one operation and the balances after them."""
+        """Changes of one operation and the balances after them, these once they are valued."""
         self._delta_event(
             timestamp,
             self.order,
@@ -227,7 +229,7 @@ class Journal:
             executed_price=executed_price,
             fee=fee if delta_type is DeltaType.FEE else (0.0, ""),
         )
-        self._snapshot(timestamp, self.order + 1, holdings.units, equity_usd, "execution_manager")
+        self._unvalued.append(partial(self._snapshot_of, timestamp, self.order + 1, books))
         self._components.info(
             "PositionMonitor", f"{delta_type.value} applied", timestamp, operation_id=operation_id, deltas=dict(deltas)
         )
@@ -313,6 +315,9 @@ class Journal:
             trigger_source=trigger,
         )
 
+    def _snapshot_of(self, timestamp: str, order: int, books: Valued) -> None:
+        self._snapshot(timestamp, order, books.holdings.units, books.equity_usd, "execution_manager")
+
     def position(self, timestamp: str, holdings: Holdings, equity_usd: float) -> None:
         """The balances at the start of a row."""
         self._snapshot(timestamp, self.order, holdings.units, equity_usd, "position_refresh")
@@ -320,29 +325,45 @@ class Journal:
 
     def exposure_and_risk(self, timestamp: str, columns: Columns) -> None:
         """Exposure and risk of a one-row set of columns."""
+        self._exposure_and_risk(timestamp, self.order, columns, 0)
+        self.order += 2
+
+    def exposure_and_risk_of(self, timestamp: str, books: Valued) -> None:
+        """Exposure and risk of books within a decision, once they are valued."""
+        order, self.order = self.order, self.order + 2
+        self._unvalued.append(lambda: self._exposure_and_risk(timestamp, order, books.columns, books.row))
+
+    def books_valued(self) -> None:
+        """Record the books of a decision, whose values are known now; their numbers were taken as they happened."""
+        for record in self._unvalued:
+            record()
+        self._unvalued.clear()
+
+    def _exposure_and_risk(self, timestamp: str, order: int, columns: Columns, row: int) -> None:
         assets = exposure_columns(columns, self._context.assets)
-        self._emit(
+        equity_usd = float(columns["equity_usd"][row])
+        self._numbered(
             ExposureSnapshot,
             timestamp,
-            net_delta_usd=float(columns["net_delta_usd"][0]),
+            order,
+            net_delta_usd=float(columns["net_delta_usd"][row]),
             asset_exposures={
-                asset: {name: float(column[0]) for name, column in fields.items()} for asset, fields in assets.items()
+                asset: {name: float(column[row]) for name, column in fields.items()} for asset, fields in assets.items()
             },
-            total_value_usd=float(columns["equity_usd"][0]),
-            share_class_value=float(columns["equity_share_class"][0]),
+            total_value_usd=equity_usd,
+            share_class_value=float(columns["equity_share_class"][row]),
         )
-        warnings, breaches = risk_notes(columns, 0)
-        self._components.info(
-            "ExposureMonitor", "exposure calculated", timestamp, equity_usd=float(columns["equity_usd"][0])
-        )
+        warnings, breaches = risk_notes(columns, row)
+        self._components.info("ExposureMonitor", "exposure calculated", timestamp, equity_usd=equity_usd)
         self._components.info(
             "RiskMonitor", "risk assessed", timestamp, warnings=list(warnings), breaches=list(breaches)
         )
-        self._emit(
+        self._numbered(
             RiskAssessment,
             timestamp,
-            **{name: float(columns[node][0]) for name, node in RISK_FIELDS.items()},
-            risk_level=RISK_LEVELS[int(columns["risk_level"][0])],
+            order + 1,
+            **{name: float(columns[node][row]) for name, node in RISK_FIELDS.items()},
+            risk_level=RISK_LEVELS[int(columns["risk_level"][row])],
             breach_detected=bool(breaches),
             warnings=warnings,
             breaches=breaches,
@@ -592,6 +613,7 @@ class Journal:
 
     def _clear(self) -> None:
         self._drafts.clear()
+        self._unvalued.clear()
         self._events.clear()
         self._quiet.clear()
 

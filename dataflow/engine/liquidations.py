@@ -6,14 +6,13 @@ the run, as it does after an order.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dataflow.engine.executors import Executor, Values
 from dataflow.engine.journal import Journal
 from dataflow.engine.reconciling import balance_mismatches
-from dataflow.engine.tight_loop import Valuation
 from schemas.errors import ReconciliationMismatchError
 from schemas.holdings import Holdings
 from schemas.instruments import CEX_VENUES
@@ -60,7 +59,11 @@ class Liquidations:
         return self._liquidator.liquidate(row.snapshot, holdings, row.spared)
 
     def booked(
-        self, row: LiquidationRow, taken: Sequence[Liquidation], holdings: Holdings, value: Valuation
+        self,
+        row: LiquidationRow,
+        taken: Sequence[Liquidation],
+        holdings: Holdings,
+        equity_usd: Callable[[Holdings], float],
     ) -> Holdings:
         """The balances after the liquidations, each step of which is written to the journal.
 
@@ -69,7 +72,7 @@ class Liquidations:
         for liquidation in taken:
             started = time.perf_counter()
             self._journal.liquidated(row.timestamp, liquidation)
-            holdings = self._applied(row, liquidation, holdings, value)
+            holdings = self._applied(row, liquidation, holdings, equity_usd)
             self._reconcile(row, liquidation, started)
         found = balance_mismatches(
             holdings, self._liquidator.balances().units, None, relative_tolerance=_RELATIVE_TOLERANCE
@@ -82,12 +85,14 @@ class Liquidations:
             )
         return holdings
 
-    def _applied(self, row: LiquidationRow, liquidation: Liquidation, holdings: Holdings, value: Valuation) -> Holdings:
+    def _applied(
+        self, row: LiquidationRow, liquidation: Liquidation, holdings: Holdings, equity_usd: Callable[[Holdings], float]
+    ) -> Holdings:
         entries = {**holdings.entry_price, **dict.fromkeys(liquidation.closed, 0.0)}
         for step in liquidation.steps:
             holdings = Holdings(holdings.applied(step.deltas).units, entries)
             self._journal.liquidation_step(
-                row.timestamp, step, holdings=holdings, equity_usd=value.equity_usd(holdings), prices=row.prices
+                row.timestamp, step, holdings=holdings, equity_usd=equity_usd(holdings), prices=row.prices
             )
         return holdings
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from dataflow.engine.books import PassedBooks
 from dataflow.engine.capital_flows import booked, nothing_due
 from dataflow.engine.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
 from dataflow.engine.executors import Executor
@@ -32,7 +33,6 @@ from dataflow.engine.windows import WindowPolicy
 from dataflow.records.event_log import FLUSH_SECONDS
 from schemas.decisions import DecisionRule
 from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
-from schemas.holdings import Holdings
 from schemas.operations import DecisionType, DeltaType
 from schemas.port import OrderPort
 from schemas.units import Column, Instants
@@ -107,7 +107,6 @@ class Engine:
         self._settlements = settlements
         self._nodes = tuple(node for node in graph.in_stages(OBSERVE_STAGES) if node.stage != "market")
         self._names = tuple(node.name for node in self._nodes)
-        self.valued = tuple(node.name for node in self._nodes if node.stage in ("positions", "exposure", "risk"))
         self._carries = _tagged(self._nodes, "carry")
         self._on_execution = _tagged(self._nodes, "carry_on_execution")
         self._on_entry = _tagged(self._nodes, "carry_on_entry")
@@ -278,20 +277,6 @@ class Engine:
             "epoch_seconds": self._market.epoch_seconds[start:end],
         }
 
-    def known_of_row(self, row: int, state: RunState) -> dict[str, object]:
-        """What a row that is already settled is valued from."""
-        return self._known(row, row + 1, state, np.array([float(state.row)]), _ONE_OLD)
-
-    def vectors(self, holdings: Holdings) -> dict[str, float | Column]:
-        """Books as graph inputs."""
-        return self._parameters.groups.values(holdings)
-
-    def value_row(self, names: tuple[str, ...], row: int, known: Mapping[str, object]) -> dict[str, object]:
-        """The columns named of one row, and what was computed on the way to them."""
-        values = self._executor.evaluate(names, known)
-        self._last_seen = (row, row + 1, {name: values[name] for name in names})  # type: ignore[misc]  # observe nodes
-        return values
-
     def _carried(self, state: RunState, columns: Columns, row: int) -> RunState:
         """State after one row of the columns."""
         carried: dict[str, float | Column] = {}
@@ -398,17 +383,42 @@ class Engine:
                 )
         if not settled:
             return state, columns
-        after = self._valued_again(row, state, is_decided=False)
+        after = self._settled_again(row, state)
         return self._carried(state, after, 0), after
 
     def equity_usd(self, row: int, state: RunState) -> float:
         """Equity of a row that is already settled, USD."""
-        return _RowValuation(self, row, state).equity_usd(self._parameters.groups.holdings(state.values))
+        number = np.array([float(state.row)])
+        return float(self._evaluate(("equity_usd",), row, row + 1, state, number, _ONE_OLD)["equity_usd"][0])
 
-    def _valued_again(self, row: int, state: RunState, *, is_decided: bool) -> dict[str, Column]:
-        """Every observe column of a row that is already settled, before or after its decision."""
-        number, candle = np.array([float(state.row)]), np.zeros(1) if is_decided else np.ones(1)
-        return self._evaluate(self._names, row, row + 1, state, number, _ONE_OLD, candle)
+    def _settled_again(self, row: int, state: RunState) -> dict[str, Column]:
+        """Every observe column of a row that is settled and not yet decided."""
+        return self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD, np.ones(1))
+
+    def _decided(self, row: int, state: RunState, passed: PassedBooks) -> dict[str, Column]:
+        """Every observe column of a decided row; the books that led to it are valued beside, and recorded.
+
+        What is held at the end comes first, so that nothing that accumulates over rows can reach it.
+        """
+        books = [self._parameters.groups.holdings(state.values), *passed.holdings]
+        rows, settled = len(books), np.zeros(len(books))
+        known = {
+            **self._parameters.inputs,
+            **self._market.repeated(row, rows),
+            **state.values,
+            **self._parameters.groups.columns(books),
+            "row_number": np.full(rows, float(state.row)),
+            "row_is_new": settled,
+            "candle_is_new": settled,
+            "epoch_seconds": np.full(rows, self._market.epoch_seconds[row]),
+        }
+        values = self._executor.evaluate(self._names, known)
+        columns: dict[str, Column] = {name: values[name] for name in self._names}  # type: ignore[misc]  # observe nodes
+        after = row_of(columns, 0)
+        self._last_seen = (row, row + 1, after)
+        passed.value(columns, first_row=1)
+        self._journal.books_valued()
+        return after
 
     def _liquidate(self, row: int, columns: Columns, state: RunState) -> tuple[RunState, Columns]:
         """What the venues take before the decision of a settled row; the state and the columns after it."""
@@ -427,7 +437,12 @@ class Engine:
         self._journal.position(timestamp, holdings, float(columns["equity_usd"][0]))
         self._journal.exposure_and_risk(timestamp, columns)
         self._journal.breach_of_row(timestamp, columns)
-        before, holdings = holdings, self._liquidations.booked(place, taken, holdings, _RowValuation(self, row, state))
+        before, holdings = (
+            holdings,
+            self._liquidations.booked(
+                place, taken, holdings, lambda books: self.equity_usd(row, state.with_values(groups.values(books)))
+            ),
+        )
         self.counts.liquidations += len(taken)
         self.counts.fees_usd += sum(liquidation.fees_usd for liquidation in taken)
         cost = sum(liquidation.cost_usd for liquidation in taken)
@@ -441,7 +456,7 @@ class Engine:
         for source in self._settlements:
             changes |= source.traded(row, before, holdings, state)
         state = state.with_values(changes)
-        after = self._valued_again(row, state, is_decided=False)
+        after = self._settled_again(row, state)
         return self._carried(state, after, 0), after
 
     def _closed_inside_candle(self, columns: Columns) -> tuple[str, ...]:
@@ -462,19 +477,22 @@ class Engine:
         """Execute the decision of a row; the state and the columns after it."""
         decision = self._decision(row, rule, columns, state)
         self._record_decision(decision, columns)
-        groups = self._parameters.groups
-
-        outcome = self._tight_loop.process_orders(
-            decision,
-            groups.holdings(state.values),
-            first_operation=state.operations,
-            value=_RowValuation(self, row, state),
-        )
+        passed = PassedBooks()
+        try:
+            outcome = self._tight_loop.process_orders(
+                decision,
+                self._parameters.groups.holdings(state.values),
+                first_operation=state.operations,
+                passed=passed,
+            )
+        except BaseException:
+            self._decided(row, state, passed)  # what was done before the stop is on record with its value
+            raise
         self._count(rule, outcome)
-        return self._settle_decision(row, rule, outcome, state)
+        return self._settle_decision(row, rule, outcome, passed, state)
 
     def _settle_decision(
-        self, row: int, rule: DecisionRule, outcome: Outcome, state: RunState
+        self, row: int, rule: DecisionRule, outcome: Outcome, passed: PassedBooks, state: RunState
     ) -> tuple[RunState, dict[str, Column]]:
         """Book the costs and set what an executed decision resets: reference equity, cooldown, entry quantity."""
         usd_per_share_class = float(self._market.columns["usd_per_share_class"][row])
@@ -489,7 +507,7 @@ class Engine:
         for source in self._settlements:
             changes |= source.traded(row, before, outcome.holdings, state)
         state = state.with_values(changes).moved(operations=state.operations + outcome.attempted)
-        after = self._valued_again(row, state, is_decided=True)
+        after = self._decided(row, state, passed)
         state = self._carried(state, after, 0)
         if outcome.confirmed:
             resets = {
@@ -550,32 +568,6 @@ class Engine:
         self._journal.records_seconds += time.perf_counter() - started
         self._chunk = Chunk(end, self._journal.order)
         self._flushed_at = self._monotonic()
-
-
-class _RowValuation:
-    """Values changed books at one row, for the tight loop; a valuation serves the next of equal books."""
-
-    def __init__(self, engine: Engine, row: int, state: RunState) -> None:
-        self._engine, self._row = engine, row
-        self._known = engine.known_of_row(row, state)
-        self._last: tuple[Holdings, Mapping[str, object]] | None = None
-
-    def equity_usd(self, holdings: Holdings) -> float:
-        """Equity of the books, USD."""
-        return float(self._values(("equity_usd",), holdings)["equity_usd"][0])
-
-    def columns(self, holdings: Holdings) -> Columns:
-        """One-row columns of positions, exposure and risk."""
-        return self._values(self._engine.valued, holdings)
-
-    def _values(self, names: tuple[str, ...], holdings: Holdings) -> Columns:
-        if self._last is not None and self._last[0] == holdings:
-            known = self._last[1]
-        else:
-            known = {**self._known, **self._engine.vectors(holdings)}
-        values = self._engine.value_row(names, self._row, known)
-        self._last = holdings, values
-        return {name: values[name] for name in names}  # type: ignore[misc]  # observe nodes give columns
 
 
 def as_platform_error(error: BaseException) -> PlatformError:

@@ -10,7 +10,7 @@ from dataflow.engine.graph import Graph
 from dataflow.engine.parameters import Parameters
 from dataflow.market.market import Market
 from schemas.snapshot import MarketSnapshot
-from schemas.units import Column, Instants
+from schemas.units import Column, Instants, frozen
 
 
 class InstantTexts(Sequence[str]):
@@ -65,6 +65,11 @@ class MarketRows:
     def between(self, start: int, end: int) -> dict[str, Column]:
         """Every column of the rows from ``start`` to before ``end``."""
         return {name: column[start:end] for name, column in self.columns.items()}
+
+    def repeated(self, row: int, times: int) -> dict[str, Column]:
+        """Every column of one row, as often as there are books to value at it."""
+        rows = np.full(times, row)
+        return {name: frozen(column[rows]) for name, column in self.columns.items()}
 
     def snapshot(self, row: int) -> MarketSnapshot:
         """What is known at one row."""

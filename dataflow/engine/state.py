@@ -4,7 +4,7 @@ Everything path-dependent is here: units held, entry prices, running totals, ref
 numbers, so that it can be written as JSON and read back to the bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -13,7 +13,7 @@ import orjson
 
 from schemas.errors import StateInconsistentError
 from schemas.holdings import Holdings
-from schemas.units import Column
+from schemas.units import Column, frozen
 
 GROUPS: Final = ("wallet", "quote", "spot", "perp", "a_token", "debt", "lst", "claim", "dust")
 """Kinds of balances, in the order in which the position keys of a mode are listed."""
@@ -107,6 +107,17 @@ class PositionGroups:
         if perps := self.keys.get("perp", ()):
             vectors["held_perp_entry"] = np.array([holdings.entry_price[key] for key in perps])
         return vectors
+
+    def columns(self, books: Sequence[Holdings]) -> dict[str, Column]:
+        """Units and entry prices of books as the positions stage gives them, a row each."""
+        columns = {
+            f"{group}_units": np.array([[held.units[key] for key in keys] for held in books])
+            for group in GROUPS
+            if (keys := self.keys.get(group, ()))
+        }
+        if perps := self.keys.get("perp", ()):
+            columns["perp_entry_price"] = np.array([[held.entry_price[key] for key in perps] for held in books])
+        return {name: frozen(column) for name, column in columns.items()}
 
     def empty(self) -> dict[str, float | Column]:
         """Carried vectors of an empty book."""

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from dataflow.engine.books import PassedBooks
 from dataflow.engine.delivery import Delivery, ExecutionPolicy
-from dataflow.engine.event_fields import Columns
 from dataflow.engine.execution_records import ExecutionRecords, Timing
 from dataflow.engine.executors import Executor, Values
 from dataflow.engine.groups import is_committed, units_of
@@ -53,18 +53,6 @@ _NEGATIVE_TOLERANCE = 1e-9
 _MEMBER_NODES = ("settlements", "transaction_cost_usd", "triggered_move_usd", "holdings_after")
 
 
-class Valuation(Protocol):
-    """Values the books after a change, at the decision's row."""
-
-    def equity_usd(self, holdings: Holdings) -> float:
-        """Equity of the books, USD."""
-        ...
-
-    def columns(self, holdings: Holdings) -> Columns:
-        """One-row columns of positions, exposure and risk."""
-        ...
-
-
 class Placement(Protocol):
     """Tells simulated venues where the market and the books are before a decision is executed."""
 
@@ -87,9 +75,13 @@ class Decision:
 
 @dataclass
 class Outcome:
-    """What executing a decision led to. Amounts in USD, >= 0 but the move of triggered orders, which has a sign."""
+    """What executing a decision led to. Amounts in USD, >= 0 but the move of triggered orders, which has a sign.
+
+    holdings: what is held now. passed: the books on the way there.
+    """
 
     holdings: Holdings
+    passed: PassedBooks = field(default_factory=PassedBooks)
     cost_usd: float = 0.0
     triggered_move_usd: float = 0.0
     fees_usd: float = 0.0
@@ -154,9 +146,9 @@ class TightLoop:
         self._allow_negative = allow_negative_balances
 
     def process_orders(
-        self, decision: Decision, holdings: Holdings, *, first_operation: int, value: Valuation
+        self, decision: Decision, holdings: Holdings, *, first_operation: int, passed: PassedBooks
     ) -> Outcome:
-        """Execute the orders of a decision, unit after unit.
+        """Execute the orders of a decision, unit after unit; ``passed`` takes down the books that they lead to.
 
         Raises :class:`PositionMismatchError` (EXEC-007), :class:`ReconciliationMismatchError` (POS-005),
         :class:`NegativePositionError` (POS-004), :class:`PositionUpdateError` (POS-001),
@@ -164,21 +156,19 @@ class TightLoop:
         :class:`HandshakeInvalidError` (EXEC-008): the run stops, nothing heals itself. An order or group that breaks
         a rule is EXEC-003 or EXEC-004 and is not sent.
         """
-        outcome = Outcome(holdings)
+        outcome = Outcome(holdings, passed)
         units = units_of(decision.orders)
         self._placement.place(decision.snapshot, holdings)
         for unit in units:
             if unit.group is None:
-                self._single(decision, unit.sequences[0], outcome, first_operation, value)
-            elif not self._group(decision, unit.sequences, outcome, first_operation, value):
+                self._single(decision, unit.sequences[0], outcome, first_operation)
+            elif not self._group(decision, unit.sequences, outcome, first_operation):
                 break  # what follows a group depends on it
         return outcome
 
     # -- one order
 
-    def _single(
-        self, decision: Decision, sequence: int, outcome: Outcome, first_operation: int, value: Valuation
-    ) -> None:
+    def _single(self, decision: Decision, sequence: int, outcome: Outcome, first_operation: int) -> None:
         identifier = operation_identifier(self._seed, first_operation + outcome.attempted)
         order, known = self._order(decision, sequence, outcome.holdings, identifier, None)
         lost, partial = outcome.lost, outcome.partial
@@ -203,7 +193,7 @@ class TightLoop:
             outcome.lost.append(order)
             self._refuse_silent_fill(decision.timestamp, order, outcome.holdings)
             return
-        self._book(decision, order.operation_id, [(order, known, handshake)], outcome, timing, value)
+        self._book(decision, order.operation_id, [(order, known, handshake)], outcome, timing)
 
     def _order(
         self, decision: Decision, sequence: int, holdings: Holdings, identifier: str, group: str | None
@@ -254,9 +244,7 @@ class TightLoop:
 
     # -- an atomic group
 
-    def _group(
-        self, decision: Decision, sequences: Sequence[int], outcome: Outcome, first_operation: int, value: Valuation
-    ) -> bool:
+    def _group(self, decision: Decision, sequences: Sequence[int], outcome: Outcome, first_operation: int) -> bool:
         """Execute a group on a copy of the books; whether it was committed."""
         group = operation_identifier(self._seed, first_operation + outcome.attempted)
         orders, knowns, expected = [], [], outcome.holdings
@@ -286,7 +274,7 @@ class TightLoop:
             outcome.lost.extend(orders)
             return False
         members = list(zip(orders, knowns, handshakes, strict=True))
-        self._book(decision, group, members, outcome, timing, value)
+        self._book(decision, group, members, outcome, timing)
         return True
 
     # -- applying and reconciling
@@ -298,18 +286,17 @@ class TightLoop:
         members: Sequence[tuple[Order, Values, ExecutionHandshake]],
         outcome: Outcome,
         timing: Timing,
-        value: Valuation,
     ) -> None:
         """Compare, apply, reconcile and value a confirmed unit; what stops the run is on record as its tight loop."""
         try:
             fills = self._fills(decision, members, outcome.holdings)
             for fill in fills:
-                self._apply(decision, fill, value)
+                self._apply(decision, fill, outcome.passed)
             self._reconciled(decision.timestamp, fills, timing)
         except PlatformError as error:
             self._records.system_failure(decision.timestamp, identifier, error, timing)
             raise
-        self._close(decision, identifier, fills, outcome, timing, value)
+        self._close(decision, identifier, fills, outcome, timing)
 
     def _fills(
         self, decision: Decision, members: Sequence[tuple[Order, Values, ExecutionHandshake]], holdings: Holdings
@@ -359,7 +346,7 @@ class TightLoop:
         assert isinstance(reconciliation, Reconciliation)
         return reconciliation
 
-    def _apply(self, decision: Decision, fill: _Fill, value: Valuation) -> None:
+    def _apply(self, decision: Decision, fill: _Fill, passed: PassedBooks) -> None:
         """Write the fill and each settlement after it, with the balances each leaves."""
         steps: list[tuple[DeltaType, Deltas]] = [
             (DeltaType.EXECUTION_DELTAS, tuple(fill.handshake.actual_deltas.items())),
@@ -372,8 +359,7 @@ class TightLoop:
                 decision.timestamp,
                 delta_type,
                 deltas,
-                holdings=books,
-                equity_usd=value.equity_usd(books),
+                books=passed.led_to(books),
                 prices=decision.prices,
                 operation=fill.order.operation,
                 operation_id=fill.order.operation_id,
@@ -421,11 +407,10 @@ class TightLoop:
         fills: Sequence[_Fill],
         outcome: Outcome,
         timing: Timing,
-        value: Valuation,
     ) -> None:
-        """Value the books after a unit, write its tight loop, and move the outcome on."""
+        """Record the books after a unit and its tight loop, and move the outcome on."""
         after, reconciled = fills[-1].after, time.perf_counter()
-        self._journal.exposure_and_risk(decision.timestamp, value.columns(after))
+        self._journal.exposure_and_risk_of(decision.timestamp, outcome.passed.led_to(after))
         self._journal.tight_loop(
             decision.timestamp,
             operation_id=identifier,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from dataflow.engine.books import PassedBooks
 from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
 from dataflow.engine.journal import Journal, JournalContext
 from dataflow.engine.state import PositionGroups
@@ -74,36 +75,28 @@ USD_PER_UNIT: Mapping[str, float] = {"USDT": 1.0, "BTC": 60_000.0, "ETH": 3_000.
 """Rough prices of what the desk holds, for values in events."""
 
 
-@dataclass(frozen=True)
-class RoughValuation:
-    """Values books at rough prices; risk is that of a book without debt or perpetuals."""
-
-    prices: Mapping[str, float]
-
-    def equity_usd(self, holdings: Holdings) -> float:
-        """Sum of units times prices, perpetuals aside."""
-        return sum(units * self.prices[key] for key, units in holdings.units.items() if ":PerpPosition:" not in key)
-
-    def columns(self, holdings: Holdings) -> dict[str, Column]:
-        """One row of what the exposure and risk events show."""
-        equity = np.array([self.equity_usd(holdings)])
-        zero, none = np.zeros(1), np.full(1, NOT_APPLICABLE)
-        return {
-            "net_delta_usd": zero,
-            "equity_usd": equity,
-            "equity_share_class": equity,
-            "asset_quantity": equity[:, None],
-            "asset_value_usd": equity[:, None],
-            "asset_share": np.ones((1, 1)),
-            "health_factor": none,
-            "ltv": zero,
-            "liquidation_threshold": none,
-            "margin_usage": zero,
-            "risk_score": zero,
-            "risk_level": zero,
-            "risk_warning": zero,
-            "breach_detected": zero,
-        }
+def _rough_values(books: Sequence[Holdings], prices: Mapping[str, float]) -> dict[str, Column]:
+    """What the exposure and risk events show, at rough prices and without perpetuals; risk is that of no debt."""
+    equity = np.array(
+        [sum(units * prices[key] for key, units in held.units.items() if ":PerpPosition:" not in key) for held in books]
+    )
+    zero, none = np.zeros(len(books)), np.full(len(books), NOT_APPLICABLE)
+    return {
+        "net_delta_usd": zero,
+        "equity_usd": equity,
+        "equity_share_class": equity,
+        "asset_quantity": equity[:, None],
+        "asset_value_usd": equity[:, None],
+        "asset_share": np.ones((len(books), 1)),
+        "health_factor": none,
+        "ltv": zero,
+        "liquidation_threshold": none,
+        "margin_usage": zero,
+        "risk_score": zero,
+        "risk_level": zero,
+        "risk_warning": zero,
+        "breach_detected": zero,
+    }
 
 
 PortWrapper = Callable[[OrderPort, SimulatedWorld], OrderPort]
@@ -166,9 +159,12 @@ class Desk:
             "orders": list(intents),
         }
         decision = Decision(TIMESTAMP, RULE, list(intents), SNAPSHOT, self.prices, known)
-        outcome = loop.process_orders(
-            decision, self.holdings, first_operation=self.operations, value=RoughValuation(self.prices)
-        )
+        passed = PassedBooks()
+        try:
+            outcome = loop.process_orders(decision, self.holdings, first_operation=self.operations, passed=passed)
+        finally:
+            passed.value(_rough_values(passed.holdings, self.prices), first_row=0)
+            journal.books_valued()
         self.holdings = outcome.holdings
         self.operations += outcome.attempted
         return outcome

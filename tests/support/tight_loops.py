@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import orjson
 
+from dataflow.engine.books import PassedBooks
 from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
-from dataflow.engine.event_fields import Columns
 from dataflow.engine.journal import Journal, JournalContext
 from dataflow.engine.state import PositionGroups
 from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
@@ -27,38 +27,23 @@ from schemas.models.config_blocks import ExecutionManagerConfig
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
+from schemas.units import Column
 from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
 
 TIMESTAMP: Final = "2024-05-12T00:00:00"
 RULE: Final = DecisionRule(1, "test", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
-ONE = np.ones(1)
-
-_EXPOSURE: Final = {
-    "asset_quantity": np.zeros((1, 1)),
-    "asset_value_usd": np.zeros((1, 1)),
-    "asset_share": np.zeros((1, 1)),
-    **dict.fromkeys(("net_delta_usd", "equity_usd", "equity_share_class", "ltv", "margin_usage"), 0.0 * ONE),
-    **dict.fromkeys(("risk_score", "risk_level", "breach_detected", "risk_warning"), 0.0 * ONE),
-    "health_factor": 999.0 * ONE,
-    "liquidation_threshold": 0.95 * ONE,
-}
-"""Exposure and risk of a book that nobody values: what these tests are about is units, not values."""
 
 
-class Unvalued:
-    """A valuation that gives every book the same value, and remembers the books it was shown."""
-
-    def __init__(self) -> None:
-        self.shown: list[Holdings] = []
-
-    def equity_usd(self, holdings: Holdings) -> float:
-        """Nothing."""
-        return 0.0
-
-    def columns(self, holdings: Holdings) -> Columns:
-        """Nothing, for exposure and risk."""
-        self.shown.append(holdings)
-        return _EXPOSURE
+def _unvalued(rows: int) -> dict[str, Column]:
+    """Exposure and risk of books that nobody values: what these tests are about is units, not values."""
+    zeros, table = np.zeros(rows), np.zeros((rows, 1))
+    return {
+        **dict.fromkeys(("asset_quantity", "asset_value_usd", "asset_share"), table),
+        **dict.fromkeys(("net_delta_usd", "equity_usd", "equity_share_class", "ltv", "margin_usage"), zeros),
+        **dict.fromkeys(("risk_score", "risk_level", "breach_detected", "risk_warning"), zeros),
+        "health_factor": np.full(rows, 999.0),
+        "liquidation_threshold": np.full(rows, 0.95),
+    }
 
 
 @dataclass
@@ -94,7 +79,7 @@ class Bench:
             instant=lambda: self.world.instant,
             simulated=True,
         )
-        self.valuation, self._policy = Unvalued(), policy
+        self._policy = policy
         self.error: PlatformError | None = None
 
     def process(self, orders: Sequence[OrderIntent], *, first_operation: int = 0) -> Outcome | None:
@@ -111,14 +96,16 @@ class Bench:
                 collateral_factor=dict.fromkeys(self.venues, 0.95),
                 allow_negative_balances=self.allow_negative_balances,
             )
-            outcome: Outcome | None = None
+            outcome, passed = None, PassedBooks()
             try:
                 outcome = loop.process_orders(
-                    self._decision(orders), self.holdings, first_operation=first_operation, value=self.valuation
+                    self._decision(orders), self.holdings, first_operation=first_operation, passed=passed
                 )
             except PlatformError as error:
                 self.error = error
                 journal.failure(TIMESTAMP, error, "stopped")
+            passed.value(_unvalued(len(passed.holdings)), first_row=0)
+            journal.books_valued()
             journal.flush(np.zeros(0, dtype="datetime64[s]"), {}, np.zeros(0, dtype=np.bool_))
         return outcome
 
