@@ -14,7 +14,7 @@ Old spellings are accepted by :meth:`PositionKey.parse` and never written.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -199,16 +199,19 @@ def venue_of(key_text: str) -> str:
     return _parse(key_text).venue
 
 
+@cache
 def wallet_key(token: str) -> str:
     """Key of a token in the wallet."""
     return str(PositionKey("wallet", PositionType.BASE_TOKEN, token))
 
 
+@cache
 def cex_key(venue: str, token: str) -> str:
     """Key of a spot balance at an exchange."""
     return str(PositionKey(venue, PositionType.BASE_TOKEN, token))
 
 
+@cache
 def perp_key(venue: str, token: str) -> str:
     """Key of a perpetual at an exchange, by its base asset.
 
@@ -218,16 +221,19 @@ def perp_key(venue: str, token: str) -> str:
     return str(PositionKey(venue, PositionType.PERP, f"{token}-PERP"))
 
 
+@cache
 def a_token_key(token: str) -> str:
     """Key of an Aave deposit, by its underlying token."""
     return str(PositionKey(_AAVE_PREFIX, PositionType.A_TOKEN, f"a{token}"))
 
 
+@cache
 def debt_key(token: str) -> str:
     """Key of an Aave loan, by its underlying token."""
     return str(PositionKey(_AAVE_PREFIX, PositionType.DEBT_TOKEN, f"debt{token}"))
 
 
+@cache
 def lst_key(lst_token: str) -> str:
     """Key of a liquid staking token, at the protocol that issues it.
 
@@ -237,6 +243,7 @@ def lst_key(lst_token: str) -> str:
     return str(PositionKey(LST_VENUES.get(lst_token, "etherfi"), PositionType.LST, lst_token))
 
 
+@cache
 def claim_key(lst_token: str) -> str:
     """Key of the ETH that the withdrawal queue of a staking token's protocol owes.
 

@@ -5,6 +5,7 @@ contracts (``dataflow.maths.lending``). The conversions between them live here a
 """
 
 import math
+from functools import reduce
 from typing import Annotated, Final
 
 import numpy as np
@@ -50,7 +51,7 @@ def frozen(values: npt.NDArray[np.float64]) -> Column:
     >>> frozen(np.array([1.0])).flags.writeable
     False
     """
-    values.flags.writeable = False
+    values.setflags(write=False)
     return values
 
 
@@ -67,6 +68,26 @@ def sum_columns(values: Column) -> Column:
     for position in range(1, values.shape[1]):
         total += values[:, position]
     return frozen(total)
+
+
+def max_of_columns(values: Column) -> Column:
+    """Largest value of each row: column by column, which is faster than along a short second axis.
+
+    Shape: (rows, n) -> (rows,).
+
+    >>> max_of_columns(np.array([[1.0, 3.0, 2.0]])).tolist()
+    [3.0]
+    """
+    return frozen(reduce(np.maximum, values.T[1:], values[:, 0].copy()))
+
+
+def min_of_columns(values: Column) -> Column:
+    """Smallest value of each row, as :func:`max_of_columns`.
+
+    >>> min_of_columns(np.array([[1.0, 3.0, 2.0]])).tolist()
+    [1.0]
+    """
+    return frozen(reduce(np.minimum, values.T[1:], values[:, 0].copy()))
 
 
 def sum_parts(parts: list[Column]) -> Column:

@@ -11,8 +11,9 @@ from dataflow.maths.costs import CostModel
 from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
-from schemas.units import Column, frozen, sum_columns
+from schemas.units import Column, frozen, max_of_columns, sum_columns
 from strategies.basis_orders import BasisBook
+from strategies.rules import first_that_applies
 
 EXIT_MARGIN = DecisionRule(
     1, "margin_ratio_below_exit", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
@@ -107,7 +108,7 @@ def venue_share_gap(venue_equity_usd: Column, hedge_allocation: Column) -> Colum
     total = sum_columns(venue_equity_usd)
     has_any = total > 0.0
     share = venue_equity_usd / np.where(has_any, total, 1.0)[:, None]
-    return frozen(np.where(has_any, np.abs(share - hedge_allocation).max(axis=1), 0.0))
+    return frozen(np.where(has_any, max_of_columns(np.abs(share - hedge_allocation)), 0.0))
 
 
 @tag(stage="decision", unit="usd")
@@ -144,7 +145,7 @@ def margin_loan_fraction(quote_units: Column, venue_equity_usd: Column) -> Colum
     [0.02]
     """
     loan = np.maximum(-quote_units, 0.0)
-    return frozen((loan / np.where(venue_equity_usd > 0.0, venue_equity_usd, 1.0)).max(axis=1))
+    return max_of_columns(loan / np.where(venue_equity_usd > 0.0, venue_equity_usd, 1.0))
 
 
 @tag(stage="decision", unit="flag")
@@ -245,21 +246,17 @@ def decision(
     flat = is_flat > 0.0
     if entry_only:
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
-    open_rules = (
-        ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0), EXIT_MARGIN),
-        (worst_margin_ratio < margin_reduce, REDUCE_MARGIN),
-        (funding_exit_is_due > 0.0, EXIT_FUNDING),
+    rules = (
+        (flat & (entry_is_due > 0.0), ENTRY),
+        (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
+        (~flat & (worst_margin_ratio < margin_reduce), REDUCE_MARGIN),
+        (~flat & (funding_exit_is_due > 0.0), EXIT_FUNDING),
         (exit_is_unfinished > 0.0, FINISH_EXIT),
-        (margin_loan_fraction > margin_loan_limit, REPAY_LOAN),
-        (net_delta_fraction > net_delta_trade, ADJUST_DELTA),
-        (withdrawal_pending > 0.0, WITHDRAWAL),
+        (~flat & (margin_loan_fraction > margin_loan_limit), REPAY_LOAN),
+        (~flat & (net_delta_fraction > net_delta_trade), ADJUST_DELTA),
+        (~flat & (withdrawal_pending > 0.0), WITHDRAWAL),
     )
-    when_open = scaling_rule
-    for applies, rule in reversed(open_rules):
-        when_open = np.where(applies, float(rule.code), when_open)
-    when_flat = np.where(exit_is_unfinished > 0.0, float(FINISH_EXIT.code), HOLD)
-    when_flat = np.where(entry_is_due > 0.0, float(ENTRY.code), when_flat)
-    return frozen(np.where(flat, when_flat, when_open))
+    return first_that_applies(rules, otherwise=np.where(flat, HOLD, scaling_rule))
 
 
 @tag(stage="orders", unit="intent")

@@ -59,7 +59,7 @@ def dust_is_due__none(row_is_new: Column) -> Column:
     >>> dust_is_due__none(np.ones(2)).tolist()
     [0.0, 0.0]
     """
-    return np.broadcast_to(np.float64(0.0), row_is_new.shape)
+    return frozen(np.zeros(len(row_is_new)))
 
 
 @tag(stage="decision", unit="flag")

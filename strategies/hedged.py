@@ -15,6 +15,7 @@ from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns
 from strategies.dust import DustBook
 from strategies.hedged_orders import GAS_MONEY_ETH, HedgedBook, MarginVenue
 from strategies.leverage_orders import LeverageBook
+from strategies.rules import first_that_applies
 
 EXIT_MARGIN = DecisionRule(
     1, "margin_ratio_below_exit", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
@@ -265,10 +266,7 @@ def decision(
         (~flat & has_short & (worst_margin_ratio > margin_excess), INVEST_EXCESS),
         (~flat & (idle_usdt > np.maximum(idle_max, min_trade_usd)), ADD_IDLE),
     )
-    chosen = np.full_like(worst_margin_ratio, HOLD)
-    for applies, rule in reversed(rules):
-        chosen = np.where(applies, float(rule.code), chosen)
-    return frozen(chosen)
+    return first_that_applies(rules)
 
 
 @tag(stage="orders", unit="book")

@@ -11,6 +11,7 @@ from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent, supply, withdraw
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen
+from strategies.rules import first_that_applies
 
 EXIT_HEALTH = DecisionRule(
     1, "health_factor_below_minimum", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
@@ -48,11 +49,13 @@ def decision(
     if entry_only:
         return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     can_deploy = deployable_usd > min_trade_usd
-    chosen = np.where(can_deploy & ~is_flat & (idle_is_due > 0.0), float(ADD_IDLE.code), HOLD)
-    chosen = np.where(can_deploy & is_flat, float(ENTRY.code), chosen)
-    chosen = np.where(~is_flat & (withdrawal_pending > 0.0), float(WITHDRAWAL.code), chosen)
-    endangered = ~is_flat & (health_factor < health_factor_min)
-    return frozen(np.where(endangered, float(EXIT_HEALTH.code), chosen))
+    rules = (
+        (~is_flat & (health_factor < health_factor_min), EXIT_HEALTH),
+        (~is_flat & (withdrawal_pending > 0.0), WITHDRAWAL),
+        (is_flat & can_deploy, ENTRY),
+        (~is_flat & can_deploy & (idle_is_due > 0.0), ADD_IDLE),
+    )
+    return first_that_applies(rules)
 
 
 @tag(stage="orders", unit="intent")

@@ -15,6 +15,7 @@ from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen, sum_columns
 from strategies.dust import DustBook
 from strategies.leverage_orders import LeverageBook
+from strategies.rules import first_that_applies
 
 EXIT_LTV = DecisionRule(
     1, "ltv_above_liquidation_threshold", DecisionType.EMERGENCY_EXIT, StrategyIntent.EXIT_FULL, is_risk_exit=True
@@ -126,10 +127,7 @@ def decision(
         ((ltv_gap < -ltv_drift_tolerance) & may_lever, INCREASE_LTV),
         (~is_flat & can_deploy & may_lever & (idle_is_due > 0.0), ADD_IDLE),
     )
-    chosen = np.full_like(ltv, HOLD)
-    for applies, rule in reversed(rules):
-        chosen = np.where(applies, float(rule.code), chosen)
-    return frozen(chosen)
+    return first_that_applies(rules)
 
 
 @tag(stage="orders", unit="book")

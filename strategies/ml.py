@@ -14,6 +14,7 @@ from schemas.operations import DecisionType, StrategyIntent
 from schemas.signals import HOLD_SIGNAL, LONG, NEUTRAL, SHORT
 from schemas.units import Column, frozen, sum_columns
 from strategies.ml_orders import DirectionalBook, DirectionalVenue
+from strategies.rules import first_that_applies
 
 STOP_THEN_ENTRY = DecisionRule(1, "stop_loss_then_signal", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
 TARGET_THEN_ENTRY = DecisionRule(2, "take_profit_then_signal", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
@@ -51,7 +52,7 @@ def held_sd(entry_sd: float, row_is_new: Column) -> Column:
     >>> held_sd(0.02, np.ones(2)).tolist()
     [0.02, 0.02]
     """
-    return np.broadcast_to(np.float64(entry_sd), row_is_new.shape)
+    return frozen(np.full(len(row_is_new), entry_sd))
 
 
 @tag(stage="positions", unit="flag", axis="venues")
@@ -215,10 +216,7 @@ def decision(
         (~flat & (target_direction == NEUTRAL), EXIT_NEUTRAL),
         (flat & enters, ENTRY),
     )
-    chosen = np.full_like(kept_direction, HOLD)
-    for applies, rule in reversed(rules):
-        chosen = np.where(applies, float(rule.code), chosen)
-    return frozen(chosen)
+    return first_that_applies(rules)
 
 
 @tag(stage="orders", unit="book")

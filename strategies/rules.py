@@ -1,10 +1,14 @@
-"""What a mode is to the engine: its rules of decision and the pieces of its graph."""
+"""What a mode is to the engine: its rules of decision, the first of which applies, and the pieces of its graph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from schemas.decisions import DecisionRule
+import numpy as np
+import numpy.typing as npt
+
+from schemas.decisions import HOLD, DecisionRule
+from schemas.units import Column, frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,22 @@ def features(
         "directional": directional,
         "coin_margin": coin_margin,
     }
+
+
+def first_that_applies(
+    rules: Sequence[tuple[npt.NDArray[np.bool_], DecisionRule]], otherwise: Column | None = None
+) -> Column:
+    """Code at each row of the first rule that applies there; where none does ``otherwise``, or to hold.
+
+    Shape: (rows,). Most rules apply at no row of a window, and cost one look.
+
+    >>> from schemas.operations import DecisionType, StrategyIntent
+    >>> exits, enters = (DecisionRule(code, "", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL) for code in (1, 2))
+    >>> first_that_applies([(np.array([False, True, False]), exits), (np.array([True, True, False]), enters)]).tolist()
+    [2.0, 1.0, 0.0]
+    """
+    chosen = np.full(len(rules[0][0]), HOLD) if otherwise is None else otherwise
+    for applies, rule in reversed(rules):
+        if np.count_nonzero(applies):
+            chosen = np.where(applies, float(rule.code), chosen)
+    return frozen(chosen)

@@ -10,6 +10,7 @@ from schemas.intents import OrderIntent, stake, swap, unstake
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen, sum_columns
 from strategies.dust import DustBook
+from strategies.rules import first_that_applies
 
 WITHDRAWAL = DecisionRule(2, "withdrawal_pending", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL)
 ENTRY = DecisionRule(3, "nothing_staked", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
@@ -42,7 +43,7 @@ def queued_eth__none(row_is_new: Column) -> Column:
     >>> queued_eth__none(np.ones(2)).tolist()
     [0.0, 0.0]
     """
-    return np.broadcast_to(np.float64(0.0), row_is_new.shape)
+    return frozen(np.zeros(len(row_is_new)))
 
 
 @tag(stage="decision", unit="eth")
@@ -87,11 +88,13 @@ def decision(
     if entry_only:
         return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     can_deploy = deployable_usd > min_trade_usd
-    chosen = np.where(can_deploy & ~is_flat & (idle_is_due > 0.0), float(ADD_IDLE.code), HOLD)
-    chosen = np.where(can_deploy & is_flat, float(ENTRY.code), chosen)
-    must_free = (withdrawal_pending > 0.0) & (queued_eth == 0.0)
-    chosen = np.where(~is_flat & must_free, float(WITHDRAWAL.code), chosen)
-    return frozen(np.where(dust_is_due > 0.0, float(SELL_DUST.code), chosen))
+    rules = (
+        (dust_is_due > 0.0, SELL_DUST),
+        (~is_flat & (withdrawal_pending > 0.0) & (queued_eth == 0.0), WITHDRAWAL),
+        (is_flat & can_deploy, ENTRY),
+        (~is_flat & can_deploy & (idle_is_due > 0.0), ADD_IDLE),
+    )
+    return first_that_applies(rules)
 
 
 @tag(stage="orders", unit="intent")

@@ -75,7 +75,7 @@ class PlanExecutor:
         self._graph = graph
         self._check = check
         self._steps: dict[str, Step] = {}
-        self._plans: dict[tuple[tuple[str, ...], frozenset[str]], tuple[Step, ...]] = {}
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Step, ...]] = {}
 
     def evaluate(self, names: Sequence[str], known: Values) -> dict[str, object]:
         """Values of the nodes named; every node on the way is in the result too."""
@@ -99,10 +99,10 @@ class PlanExecutor:
 
     def _plan(self, names: tuple[str, ...], known: Values) -> tuple[Step, ...]:
         # What is known differs between calls only by kind of call: the key is the names asked for and those known.
-        given = frozenset(known)
+        given = tuple(known)
         plan = self._plans.get((names, given))
         if plan is None:
-            plan = self._plans[names, given] = self._needed(names, given)
+            plan = self._plans[names, given] = self._needed(names, frozenset(given))
         return plan
 
     def _needed(self, names: tuple[str, ...], given: frozenset[str]) -> tuple[Step, ...]:

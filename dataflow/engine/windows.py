@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-FIRST_ROWS: Final = 1_024
+FIRST_ROWS: Final = 256
 CAP_ROWS: Final = {"plan": 16_384, "hamilton": 65_536}
 """Largest window of each executor: a call of the plan is cheap, one of Hamilton is not."""
 

@@ -576,7 +576,7 @@ def net_delta_fraction__directional(net_delta_usd: Column, equity_usd: Column, m
     """
     size, has_equity = np.abs(net_delta_usd), equity_usd > 0.0
     taken = np.where(has_equity, size / np.where(has_equity, equity_usd, 1.0), NOT_APPLICABLE * (size > 0.0))
-    return frozen(np.clip(taken - max_position_size, 0.0, NOT_APPLICABLE))
+    return frozen(np.minimum(np.maximum(taken - max_position_size, 0.0), NOT_APPLICABLE))
 
 
 @tag(stage="exposure", unit="usd", axis="venues")

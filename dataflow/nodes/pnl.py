@@ -433,7 +433,7 @@ def transaction_costs(transaction_costs_before: float, row_is_new: Column) -> Co
     >>> transaction_costs(-2.5, np.ones(2)).tolist()
     [-2.5, -2.5]
     """
-    return np.broadcast_to(np.float64(transaction_costs_before), row_is_new.shape)
+    return frozen(np.full(len(row_is_new), transaction_costs_before))
 
 
 @tag(stage="pnl", unit="share_class")
@@ -448,7 +448,7 @@ def staking_yield_rewards(staking_yield_rewards_before: float, row_is_new: Colum
     >>> staking_yield_rewards(2.5, np.ones(2)).tolist()
     [2.5, 2.5]
     """
-    return np.broadcast_to(np.float64(staking_yield_rewards_before), row_is_new.shape)
+    return frozen(np.full(len(row_is_new), staking_yield_rewards_before))
 
 
 @tag(stage="pnl", unit="share_class")
@@ -463,7 +463,7 @@ def dust_pnl__none(dust_pnl_before: float, row_is_new: Column) -> Column:
     >>> dust_pnl__none(0.0, np.ones(2)).tolist()
     [0.0, 0.0]
     """
-    return np.broadcast_to(np.float64(dust_pnl_before), row_is_new.shape)
+    return frozen(np.full(len(row_is_new), dust_pnl_before))
 
 
 @tag(stage="pnl", unit="share_class")

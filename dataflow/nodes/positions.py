@@ -11,10 +11,10 @@ from schemas.units import Column, frozen, running_sum, sum_columns
 
 
 def _constant(held: Column, row_is_new: Column) -> Column:
-    """The same units at every row of the window, as a view."""
-    if len(row_is_new) == 1:
-        return frozen(held[np.newaxis])  # a tenth of what broadcasting costs
-    return np.broadcast_to(held, (len(row_is_new), len(held)))
+    """The same units at every row of the window."""
+    units = np.empty((len(row_is_new), len(held)), order="F")
+    units[:] = held
+    return frozen(units)
 
 
 @tag(stage="positions", unit="token", axis="wallet_tokens", group="wallet")

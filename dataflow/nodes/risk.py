@@ -6,7 +6,7 @@ A ratio that does not exist is 999 (health factor without debt, margin ratio wit
 import numpy as np
 from hamilton.function_modifiers import config, tag
 
-from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns
+from schemas.units import NOT_APPLICABLE, Column, frozen, min_of_columns, sum_columns
 
 # Weights and steps of the risk score: [domain] 4.4.
 _HEALTH_WEIGHT, _LTV_WEIGHT, _MARGIN_WEIGHT = 0.4, 0.3, 0.3
@@ -95,7 +95,7 @@ def worst_margin_ratio__perps(margin_ratio: Column) -> Column:
     >>> worst_margin_ratio__perps(np.array([[0.8, 0.5]])).tolist()
     [0.5]
     """
-    return frozen(margin_ratio.min(axis=1))
+    return min_of_columns(margin_ratio)
 
 
 @tag(stage="risk", unit="fraction", record="worst_margin_ratio")
@@ -123,7 +123,7 @@ def margin_usage(worst_margin_ratio: Column) -> Column:
     >>> margin_usage(np.array([0.75, 999.0])).tolist()
     [0.25, 0.0]
     """
-    return frozen(1.0 - np.clip(worst_margin_ratio, 0.0, 1.0))
+    return frozen(1.0 - _between_0_and_1(worst_margin_ratio))
 
 
 @tag(stage="risk", unit="fraction", record="health_factor")
@@ -260,23 +260,25 @@ def risk_score(health_factor: Column, ltv: Column, worst_margin_ratio: Column) -
     >>> risk_score(np.array([999.0]), np.array([0.0]), np.array([0.25])).round(3).tolist()
     [0.15]
     """
-    health = 0.25 * _count_below_or_at(health_factor, (2.0, 1.5, 1.2, 1.0))
-    margin = 0.25 * _count_below(worst_margin_ratio, (0.50, 0.30, 0.20, 0.10))
-    return frozen(np.clip(_HEALTH_WEIGHT * health + _LTV_WEIGHT * ltv + _MARGIN_WEIGHT * margin, 0.0, 1.0))
+    health = 0.25 * _steps(np.less_equal, health_factor, (2.0, 1.5, 1.2, 1.0))
+    margin = 0.25 * _steps(np.less, worst_margin_ratio, (0.50, 0.30, 0.20, 0.10))
+    return frozen(_between_0_and_1(_HEALTH_WEIGHT * health + _LTV_WEIGHT * ltv + _MARGIN_WEIGHT * margin))
 
 
-def _count_below_or_at(values: Column, levels: tuple[float, ...]) -> Column:
-    total = np.zeros_like(values)
+def _between_0_and_1(values: Column) -> Column:
+    """Values with what is beyond the bounds put onto them; a third of what ``np.clip`` costs."""
+    return np.minimum(np.maximum(values, 0.0), 1.0)
+
+
+def _steps(is_beyond: np.ufunc, values: Column, levels: tuple[float, ...]) -> Column:
+    """How many levels each value is beyond; each level includes those after it, so one that none is beyond ends it."""
+    steps = np.zeros(len(values))
     for level in levels:
-        total += values <= level
-    return total
-
-
-def _count_below(values: Column, levels: tuple[float, ...]) -> Column:
-    total = np.zeros_like(values)
-    for level in levels:
-        total += values < level
-    return total
+        beyond = is_beyond(values, level)
+        if not np.count_nonzero(beyond):
+            break
+        steps += beyond
+    return steps
 
 
 @tag(stage="risk", unit="flag")
@@ -473,7 +475,5 @@ def risk_level(risk_score: Column, breach_detected: Column) -> Column:
     >>> risk_level(np.array([0.1, 0.3, 0.6, 0.1]), np.array([0.0, 0.0, 0.0, 1.0])).tolist()
     [0.0, 1.0, 2.0, 3.0]
     """
-    by_score = np.zeros_like(risk_score)
-    for level in (0.25, 0.5, 0.75):
-        by_score += risk_score >= level
+    by_score = _steps(np.greater_equal, risk_score, (0.25, 0.5, 0.75))
     return frozen(np.where(breach_detected > 0.0, 3.0, by_score))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
+import orjson
 
 Clock = Callable[[], datetime]
 """Returns the present instant, aware, in UTC."""
@@ -27,7 +28,7 @@ def instant_text(instant: datetime | np.datetime64 | str) -> str:
     if isinstance(instant, np.datetime64):
         return str(instant.astype("datetime64[s]"))
     aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return orjson.dumps(aware.astimezone(UTC))[1:-7].decode()  # less quotes and +00:00: a third of isoformat's time
 
 
 def parse_instant(text: str) -> datetime:

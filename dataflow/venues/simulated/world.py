@@ -84,6 +84,7 @@ class SimulatedWorld:
         """A fill at the snapshot's instant, booked at the venue; of the whole amount unless the details say less."""
         if (reason := self.terms_of(order).reverts) is not None:
             return self.refused(order, ErrorCode.EXEC_ORDER_FAILED, reason)
+        instant = self.instant
         handshake = ExecutionHandshake(
             operation_id=order.operation_id,
             status=ExecutionStatus.CONFIRMED,
@@ -91,8 +92,8 @@ class SimulatedWorld:
             execution_details={"executed_amount": order.amount, **details},
             fee_amount=fee[0],
             fee_currency=fee[1],
-            submitted_at=self.instant,
-            executed_at=self.instant,
+            submitted_at=instant,
+            executed_at=instant,
             simulated=True,
         )
         self.book(order, handshake)
