@@ -54,6 +54,11 @@ class ComponentLogs:
         """Keep no component log, as a benchmark does."""
         return cls(None)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is written, so that a caller need not say it."""
+        return self._open is None
+
     def info(self, component: str, message: str, timestamp: str, **extras: object) -> None:
         """Write a fact to a component's log."""
         if (logger := self._loggers.get(component)) is not None:

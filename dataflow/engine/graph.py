@@ -107,6 +107,11 @@ class Graph:
         """Nodes of the stages named, in running order."""
         return tuple(node for node in self.nodes if node.stage in stages)
 
+    def sources(self, stages: tuple[str, ...]) -> tuple[str, ...]:
+        """What the nodes of the stages named take: inputs and other nodes, each once."""
+        taken = (source for node in self.in_stages(stages) for _, source in node.arguments)
+        return tuple(dict.fromkeys(taken))
+
     def look_back_hours(self) -> int:
         """Hours before the first row that a market feature needs."""
         return max((int(node.tags.get("look_back_hours", "0")) for node in self.nodes), default=0)

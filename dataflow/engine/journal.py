@@ -29,9 +29,11 @@ from dataflow.engine.first_break import BreakWatch
 from dataflow.engine.quiet_rows import (
     BEFORE_DECISION,
     LINES_OF_A_ROW,
+    Flags,
     Numbers,
     QuietContext,
     QuietRows,
+    margin_price_usd,
     rows_with_lines,
 )
 from dataflow.engine.state import PositionGroups
@@ -81,6 +83,9 @@ DEGRADED_ERRORS: Final = 5
 UNHEALTHY_ERRORS: Final = 10
 """Errors of a component above which it is degraded, or unhealthy. [domain] 9.2."""
 
+_UPDATER: Final = "PositionUpdateHandler"
+_FUNDED: Final = f"{DeltaType.FUNDING.value} applied"
+
 HEALTH_SCORES: Final = {HealthStatus.HEALTHY: 1.0, HealthStatus.DEGRADED: 0.5, HealthStatus.UNHEALTHY: 0.0}
 
 
@@ -114,16 +119,6 @@ class Draft:
     def event(self) -> DomainEvent:
         """The validated event."""
         return self.event_class(**self.fields)
-
-
-@dataclass(frozen=True, slots=True)
-class FundingSettlement:
-    """Funding of one row by key, the balances and equity (USD) after it, and USD a unit of what was paid."""
-
-    deltas: Deltas
-    units: Mapping[str, float]
-    equity_usd: float
-    prices: Mapping[str, float]
 
 
 class Journal:
@@ -193,13 +188,11 @@ class Journal:
         holdings: Holdings,
         equity_usd: float,
         prices: Mapping[str, float],
-        order: int | None = None,
     ) -> None:
         """A settlement and the balances after it: initial capital, funding."""
         trigger = "initial_capital" if delta_type is DeltaType.INITIAL_CAPITAL else delta_type.value
-        if order is None:
-            order, self.order = self.order, self.order + 2
-        self._components.info("PositionUpdateHandler", f"{trigger} applied", timestamp, deltas=dict(deltas))
+        order, self.order = self.order, self.order + 2
+        self._components.info(_UPDATER, f"{trigger} applied", timestamp, deltas=dict(deltas))
         self._delta_event(timestamp, order, delta_type, trigger, deltas, prices, operation=None, operation_id=None)
         self._snapshot(timestamp, order + 1, holdings.units, equity_usd, trigger)
 
@@ -524,11 +517,8 @@ class Journal:
         starts = ends - counts
         for row in np.flatnonzero(health).tolist():
             self._numbered(HealthStatusEvent, texts[row], int(starts[row]), **self._health_fields())
-        if np.any(settled):
-            at = np.flatnonzero(settled)
-            first = (starts + health)[at].tolist()
-            for row, order, settlement in zip(at.tolist(), first, self._settlements(columns, at), strict=True):
-                self._funding(texts[row], settlement, order=order)
+        is_settled = settled > 0
+        self._log_funding(texts, columns, is_settled)
         position = starts + health + 2 * settled
         breaches = position + BEFORE_DECISION * has_lines
         for row in np.flatnonzero(edges).tolist():
@@ -537,46 +527,30 @@ class Journal:
             self._numbered(HealthStatusEvent, texts[-1], int(ends[-1]) - 1, **self._health_fields())
         self.order = int(ends[-1])
         self._quiet.add(has_lines, position, edges)
+        self._quiet.add_settled(is_settled, starts + health)
+
+    def _log_funding(self, texts: Sequence[str], columns: Columns, is_settled: Flags) -> None:
+        """One record of the component a settlement; the events of quiet rows are written in bulk."""
+        if self._components.is_silent or not np.any(is_settled):
+            return
+        keys = self._context.groups.margin_keys
+        flows = columns["funding_flow"][is_settled].tolist()
+        for row, paid in zip(np.flatnonzero(is_settled).tolist(), flows, strict=True):
+            self._components.info(_UPDATER, _FUNDED, texts[row], deltas=dict(_paid(keys, paid)))
 
     def funding_of_row(self, timestamp: str, columns: Columns) -> None:
         """Funding settled at a one-row set of columns, if any."""
-        if _settled(columns, 1)[0]:
-            (settlement,) = self._settlements(columns, np.zeros(1, dtype=np.int64))
-            self._funding(timestamp, settlement, order=self.order)
-            self.order += 2
-
-    def _settlements(self, columns: Columns, rows: Numbers) -> list[FundingSettlement]:
-        """What the rows named settled: read column by column, since a look at one row of each is dearer."""
-        paid_in = self._context.groups.margin_keys
-        units = {key: c[rows].tolist() for key, c in position_columns(columns, self._context.groups).items()}
-        flows, equity = columns["funding_flow"][rows].tolist(), columns["equity_usd"][rows].tolist()
-        prices = self._margin_prices(columns, rows)
-        return [
-            FundingSettlement(
-                tuple((key, flow) for key, flow in zip(paid_in, flows[place], strict=True) if flow != 0.0),
-                dict(zip(units, held, strict=True)),
-                equity[place],
-                dict.fromkeys(paid_in, prices[place]),
-            )
-            for place, held in enumerate(zip(*units.values(), strict=True))
-        ]
-
-    def _margin_prices(self, columns: Columns, rows: Numbers) -> list[float]:
-        """USD a unit of what funding is paid in: a coin that margins perpetuals is the share class of its mode."""
-        if "quote" in self._context.groups.keys:
-            return [1.0] * len(rows)
-        prices: list[float] = (columns["equity_usd"][rows] / columns["equity_share_class"][rows]).tolist()
-        return prices
-
-    def _funding(self, timestamp: str, settlement: FundingSettlement, *, order: int) -> None:
+        if not _settled(columns, 1)[0]:
+            return
+        groups = self._context.groups
+        units = {key: float(column[0]) for key, column in position_columns(columns, groups).items()}
         self.settled(
             timestamp,
             DeltaType.FUNDING,
-            settlement.deltas,
-            holdings=Holdings(settlement.units, {}),
-            equity_usd=settlement.equity_usd,
-            prices=settlement.prices,
-            order=order,
+            _paid(groups.margin_keys, columns["funding_flow"][0].tolist()),
+            holdings=Holdings(units, {}),
+            equity_usd=float(columns["equity_usd"][0]),
+            prices=dict.fromkeys(groups.margin_keys, float(margin_price_usd(columns, groups)[0])),
         )
 
     def discard(self, order: int) -> None:
@@ -643,6 +617,11 @@ def structured_deltas(
         )
         unpaid = 0.0 if is_fee else unpaid
     return records
+
+
+def _paid(keys: Sequence[str], flows: Sequence[float]) -> Deltas:
+    """The balances that funding moved."""
+    return tuple((key, flow) for key, flow in zip(keys, flows, strict=True) if flow != 0.0)
 
 
 def _json_fact(fact: JsonScalar) -> JsonScalar:

@@ -19,7 +19,7 @@ from dataflow.engine.books import PassedBooks
 from dataflow.engine.capital_flows import booked, nothing_due
 from dataflow.engine.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
 from dataflow.engine.executors import Executor
-from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
+from dataflow.engine.graph import EXECUTE_STAGES, OBSERVE_STAGES, Graph, Node
 from dataflow.engine.interrupts import LetThrough, held_interrupts
 from dataflow.engine.journal import HEALTH_ROWS, Journal, row_of
 from dataflow.engine.liquidations import LiquidationRow, Liquidations
@@ -35,7 +35,7 @@ from schemas.decisions import DecisionRule
 from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
 from schemas.operations import DecisionType, DeltaType
 from schemas.port import OrderPort
-from schemas.units import Column, Instants
+from schemas.units import Column, Instants, frozen
 
 CHUNK_ROWS = 65_536
 """Rows kept in memory before they are validated and written; fewer when 5 s have passed since the last time."""
@@ -58,23 +58,38 @@ class RunCounts:
     fees_usd: float = 0.0
 
 
-@dataclass
 class Chunk:
-    """Rows committed since the last flush."""
+    """Rows committed since the last flush, each copied once to where it stays until then.
 
-    first_row: int
-    first_order: int = 0
-    pieces: dict[str, list[Column]] = field(default_factory=dict)
-    quiet: list[npt.NDArray[np.bool_]] = field(default_factory=list)
-    rows: int = 0
+    capacity: rows that there may be; what is not used costs nothing.
+    """
+
+    def __init__(self, first_row: int, capacity: int, first_order: int = 0) -> None:
+        self.first_row, self.first_order, self.rows = first_row, first_order, 0
+        self._columns: dict[str, Column] = {}
+        self._quiet = np.empty(capacity, dtype=np.bool_)
 
     def add(self, columns: Mapping[str, Column], *, quiet: bool) -> None:
         """Append rows."""
+        start, end = self.rows, self.rows + len(next(iter(columns.values())))
         for name, column in columns.items():
-            self.pieces.setdefault(name, []).append(column)
-        rows = len(next(iter(columns.values())))
-        self.quiet.append(np.full(rows, quiet))
-        self.rows += rows
+            kept = self._columns.get(name)
+            if kept is None:
+                shape = (len(self._quiet), *column.shape[1:])
+                kept = self._columns[name] = np.empty(shape, column.dtype, order="F")
+            kept[start:end] = column
+        self._quiet[start:end] = quiet
+        self.rows = end
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Every column, (rows,) or (rows, n)."""
+        return {name: frozen(kept[: self.rows]) for name, kept in self._columns.items()}
+
+    @property
+    def quiet(self) -> npt.NDArray[np.bool_]:
+        """Whether each row passed without a decision, (rows,)."""
+        return self._quiet[: self.rows]
 
 
 class Engine:
@@ -107,11 +122,12 @@ class Engine:
         self._settlements = settlements
         self._nodes = tuple(node for node in graph.in_stages(OBSERVE_STAGES) if node.stage != "market")
         self._names = tuple(node.name for node in self._nodes)
+        self._execution_inputs = graph.sources(EXECUTE_STAGES)
         self._carries = _tagged(self._nodes, "carry")
         self._on_execution = _tagged(self._nodes, "carry_on_execution")
         self._on_entry = _tagged(self._nodes, "carry_on_entry")
         self._rules = {rule.code: rule for rule in _rules(parameters)}
-        self._chunk = Chunk(0)
+        self._chunk = self._new_chunk(0, 0)
         self._monotonic, self._flushed_at = monotonic, monotonic()
         self.counts = RunCounts()
 
@@ -155,7 +171,7 @@ class Engine:
     def _run(self, state: RunState, progress: Callable[[int], None] | None, let_through: LetThrough) -> RunState:
         base = state.row
         self._journal.order, self._journal.breached = state.order, bool(state.values["breach_before"])
-        self._chunk = Chunk(0, state.order)
+        self._chunk = self._new_chunk(0, state.order)
         row, rows = 0, len(self._market)
         try:
             while row < rows:
@@ -217,8 +233,7 @@ class Engine:
         acts = np.flatnonzero((columns["decision"] > 0.0) | _is_liquidated(columns))
         quiet = end - row if len(acts) == 0 else int(acts[0])
         if quiet:
-            # A copy of what is kept lets go of the window: most of it lies behind the decision and is computed again.
-            kept = columns if quiet == end - row else {name: column[:quiet].copy() for name, column in columns.items()}
+            kept = columns if quiet == end - row else {name: column[:quiet] for name, column in columns.items()}
             state = self._commit_quiet(row, row + quiet, base, kept, state)
         if len(acts) == 0:
             self._windows.quiet(end - row)
@@ -535,7 +550,7 @@ class Engine:
             orders=orders,
             snapshot=snapshot,
             prices=self._market.key_prices(row, self._parameters.groups.keys),
-            known={**known, "orders": orders},
+            known={**{name: known[name] for name in self._execution_inputs if name in known}, "orders": orders},
         )
 
     def _record_decision(self, decision: Decision, columns: Columns) -> None:
@@ -555,18 +570,21 @@ class Engine:
         self.counts.operations_failed += outcome.failed
         self.counts.fees_usd += outcome.fees_usd
 
+    def _new_chunk(self, first_row: int, first_order: int) -> Chunk:
+        most = CHUNK_ROWS + self._windows.most_rows  # a chunk is full after the window that fills it
+        return Chunk(first_row, min(most, len(self._market) - first_row), first_order)
+
     def _flush(self) -> None:
         chunk = self._chunk
         start, end = chunk.first_row, chunk.first_row + chunk.rows
         instants, columns = self._market.instants[start:end], self._market.between(start, end)
-        columns |= {name: np.concatenate(pieces) for name, pieces in chunk.pieces.items()}
+        columns |= chunk.columns
         if chunk.rows:
             self._sink(instants, columns)
         started = time.perf_counter()
-        quiet = np.concatenate(chunk.quiet) if chunk.quiet else np.zeros(0, dtype=np.bool_)
-        self._journal.flush(instants, columns, quiet)
+        self._journal.flush(instants, columns, chunk.quiet)
         self._journal.records_seconds += time.perf_counter() - started
-        self._chunk = Chunk(end, self._journal.order)
+        self._chunk = self._new_chunk(end, self._journal.order)
         self._flushed_at = self._monotonic()
 
 

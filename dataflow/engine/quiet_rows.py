@@ -1,7 +1,8 @@
 """The lines of rows without a decision, from columns in bulk: kept until the chunk is written.
 
 At the detail ``every-step`` each row has five lines: position, exposure, risk, decision, P&L. ``on-change`` leaves out
-rows where no balance, no limit and no risk level changed; ``operations`` leaves out all but the last row of a run.
+rows where no balance, no limit and no risk level changed; ``operations`` leaves out all but the last row of a run. Rows
+that funding was settled at have two lines before them at every detail: what was paid, and the balances after it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,9 @@ from dataflow.engine.event_fields import (
 from dataflow.engine.state import PositionGroups
 from dataflow.records.bulk_lines import FieldValue
 from dataflow.records.event_log import DomainEventLogger
+from schemas.instruments import PositionKey
 from schemas.models.events import (
+    ExecutionDeltaEvent,
     ExposureSnapshot,
     PnLCalculation,
     PositionSnapshot,
@@ -34,13 +37,16 @@ from schemas.models.events import (
     StrategyDecision,
 )
 from schemas.models.results import EventDetail
-from schemas.units import Column, Instants
+from schemas.operations import DeltaType
+from schemas.units import Column, Instants, sum_columns
 
 LINES_OF_A_ROW: Final = 5
 """Position, exposure, risk, decision, P&L."""
 
 BEFORE_DECISION: Final = 3
 """Lines of a row before the event of a limit that began or ceased to be crossed."""
+
+_FUNDING: Final = DeltaType.FUNDING.value
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -75,6 +81,16 @@ class QuietContext:
     attribution_types: tuple[str, ...]
 
 
+def margin_price_usd(columns: Columns, groups: PositionGroups) -> Column:
+    """USD a unit of what funding is paid in: a coin that margins perpetuals is the share class of its mode.
+
+    Shape:  (rows,).
+    """
+    if "quote" in groups.keys:
+        return np.ones(len(columns["equity_usd"]))
+    return columns["equity_usd"] / columns["equity_share_class"]
+
+
 @dataclass
 class QuietRows:
     """Rows of a chunk without a decision: which have lines, the number of their first, and what stands between."""
@@ -83,6 +99,8 @@ class QuietRows:
     _has_lines: list[Flags] = field(default_factory=list)
     _first: list[Numbers] = field(default_factory=list)
     _edges: list[Numbers] = field(default_factory=list)
+    _is_settled: list[Flags] = field(default_factory=list)
+    _first_settled: list[Numbers] = field(default_factory=list)
 
     def add(self, has_lines: Flags, first: Numbers, edges: Numbers) -> None:
         """Keep rows, (rows,) each: whether they have lines, the number of the first, 1 where a breach event follows."""
@@ -90,21 +108,55 @@ class QuietRows:
         self._first.append(first[has_lines])
         self._edges.append(edges[has_lines])
 
+    def add_settled(self, is_settled: Flags, first: Numbers) -> None:
+        """Keep which of the same rows funding was settled at, (rows,), and the number of its first line."""
+        self._is_settled.append(is_settled)
+        self._first_settled.append(first[is_settled])
+
     def clear(self) -> None:
         """Forget the rows of a chunk that has been written."""
         self._has_lines.clear()
         self._first.clear()
         self._edges.clear()
+        self._is_settled.clear()
+        self._first_settled.clear()
 
     def write(self, log: DomainEventLogger, instants: Instants, columns: Columns, quiet: Flags) -> None:
         """Write the lines; ``instants`` and ``columns`` are all rows of the chunk, ``quiet`` marks those kept here."""
         if not self._has_lines:
             return
-        rows = np.flatnonzero(quiet)[np.concatenate(self._has_lines)]
-        if len(rows) == 0:
-            return
-        chosen = {name: column[rows] for name, column in columns.items()}
-        self._write(log, instants[rows], chosen, np.concatenate(self._first), np.concatenate(self._edges))
+        rows = np.flatnonzero(quiet)
+        settled = rows[np.concatenate(self._is_settled)]
+        if len(settled):
+            self._write_funding(log, instants[settled], _rows(columns, settled), np.concatenate(self._first_settled))
+        told = rows[np.concatenate(self._has_lines)]
+        if len(told):
+            first, edges = np.concatenate(self._first), np.concatenate(self._edges)
+            self._write(log, instants[told], _rows(columns, told), first, edges)
+
+    def _write_funding(self, log: DomainEventLogger, instants: Instants, columns: Columns, order: Numbers) -> None:
+        """What was paid, in one batch for each set of balances that it moved, and the balances after it."""
+        groups, flows = self.context.groups, columns["funding_flow"]
+        value_usd = sum_columns(np.abs(flows) * margin_price_usd(columns, groups)[:, None])
+        for moved in np.unique(flows != 0.0, axis=0):
+            chosen = np.all((flows != 0.0) == moved, axis=1)
+            log.log_rows(
+                ExecutionDeltaEvent,
+                order=order[chosen],
+                timestamps=instants[chosen],
+                fields={
+                    "delta_type": _FUNDING,
+                    "trigger_source": _FUNDING,
+                    "deltas_applied": int(moved.sum()),
+                    "total_delta_value_usd": value_usd[chosen],
+                    "deltas": [
+                        _funding_delta(key, flows[chosen, at]) for at, key in enumerate(groups.margin_keys) if moved[at]
+                    ],
+                },
+            )
+        log.log_rows(
+            PositionSnapshot, order=order + 1, timestamps=instants, fields=_position_fields(columns, groups, _FUNDING)
+        )
 
     def _write(
         self, log: DomainEventLogger, instants: Instants, columns: Columns, position: Numbers, edges: Numbers
@@ -114,12 +166,7 @@ class QuietRows:
             PositionSnapshot,
             order=position,
             timestamps=instants,
-            fields={
-                "positions": position_columns(columns, context.groups),
-                "total_value_usd": columns["equity_usd"],
-                "position_type": "simulated",
-                "trigger_source": "position_refresh",
-            },
+            fields=_position_fields(columns, context.groups, "position_refresh"),
         )
         log.log_rows(
             ExposureSnapshot,
@@ -154,6 +201,34 @@ class QuietRows:
             timestamps=instants,
             fields=_pnl_fields(columns, context, texts.tolist()),
         )
+
+
+def _rows(columns: Columns, rows: Numbers) -> dict[str, Column]:
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def _position_fields(columns: Columns, groups: PositionGroups, trigger: str) -> Mapping[str, FieldValue]:
+    return {
+        "positions": position_columns(columns, groups),
+        "total_value_usd": columns["equity_usd"],
+        "position_type": "simulated",
+        "trigger_source": trigger,
+    }
+
+
+def _funding_delta(key_text: str, flow: Column) -> Mapping[str, FieldValue]:
+    """One change by funding, as a StructuredDelta is written."""
+    key = PositionKey.parse(key_text)
+    return {
+        "position_key": key_text,
+        "delta_amount": flow,
+        "token": key.token,
+        "venue": key.venue,
+        "operation_type": None,
+        "source": _FUNDING,
+        "price": None,
+        "fee": 0.0,
+    }
 
 
 def _pnl_fields(columns: Columns, context: QuietContext, texts: Sequence[str]) -> Mapping[str, FieldValue]:

@@ -17,6 +17,11 @@ class WindowPolicy:
     _rows: int = FIRST_ROWS
     _since_event: int = 0
 
+    @property
+    def most_rows(self) -> int:
+        """Rows of the largest window."""
+        return self.cap if self.fixed is None else self.fixed
+
     def next_rows(self) -> int:
         """Rows of the next window."""
         return self.fixed if self.fixed is not None else min(self._rows, self.cap)
