@@ -600,7 +600,7 @@ def structured_deltas(
     fee: tuple[float, str],
 ) -> list[dict[str, object]]:
     """Changes in the form of the log; the fee stands once, on the first record in its currency."""
-    source = operation.value if operation is not None and delta_type is DeltaType.EXECUTION_DELTAS else delta_type.value
+    source = operation if operation is not None and delta_type is DeltaType.EXECUTION_DELTAS else delta_type
     records: list[dict[str, object]] = []
     unpaid = fee[0]
     for key, change in deltas:

@@ -1,7 +1,7 @@
 """Event lines from columns: many quiet rows of one event class in one pass, without an object a row.
 
-Each column is encoded once by orjson and cut at its commas; a ``bytes`` template in the field order of the model puts
-the rows together. Columns that hold one value only become part of the template. The result is, byte for byte, what
+Each column is encoded once by orjson and cut at its commas; the rows are joined with the text between them, in the
+field order of the model. Columns that hold one value only become part of that text. The result is, byte for byte, what
 ``schemas.models.events.event_line`` writes for the same rows: the first row of every new shape of batch is parsed into
 its model and written again, and must come out the same.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import repeat
 from types import UnionType
 from typing import Annotated, Final, NamedTuple, TypeAlias, Union, get_args, get_origin
 
@@ -52,7 +53,9 @@ FieldValue: TypeAlias = (
 
 _DTYPES: Final = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_), INSTANT_DTYPE)
 _NUMPY: Final = orjson.OPT_SERIALIZE_NUMPY
-_PLACE: Final = b"%b"
+_PLACE: Final = b"\0"
+"""Stands for the token of a row: JSON never has this byte."""
+
 _ROWS_WORTH_A_LOOK: Final = 8
 _FIELDS_OF_THE_LOG: Final = ("timestamp", "real_utc_time", "correlation_id", "pid", "order")
 
@@ -60,8 +63,8 @@ _FIELDS_OF_THE_LOG: Final = ("timestamp", "real_utc_time", "correlation_id", "pi
 class _Template:
     """The literal text between the columns of a batch, the columns' tokens, and the shape that identifies both."""
 
-    def __init__(self, event_class: type[DomainEvent], rows: int) -> None:
-        self.event_class, self.rows = event_class, rows
+    def __init__(self, event_class: type[DomainEvent], rows: int, *, with_table: bool) -> None:
+        self.event_class, self.rows, self._with_table = event_class, rows, with_table
         self.parts: list[bytes] = []
         self.columns: list[Sequence[bytes]] = []
         self.shape: list[str] = []
@@ -81,9 +84,11 @@ class _Template:
         return self._filled(b",".join(self._cells) + b"\n", columns)
 
     def _filled(self, template: bytes, columns: Sequence[Sequence[bytes]]) -> list[bytes]:
-        if not columns:
-            return [template.replace(b"%%", b"%")] * self.rows
-        return [template % row for row in zip(*columns, strict=True)]
+        first, *others = template.split(_PLACE)
+        pieces: list[Iterable[bytes]] = [repeat(first, self.rows)]
+        for column, literal in zip(columns, others, strict=True):
+            pieces += (column, repeat(literal, self.rows))
+        return list(map(b"".join, zip(*pieces, strict=True)))
 
     def field(self, lead: bytes, value: FieldValue, name: str) -> None:
         """Add a field of the event with the text before it."""
@@ -91,6 +96,11 @@ class _Template:
         self.parts.append(lead)
         part, column = len(self.parts), len(self.columns)
         self.add(value, name)
+        if self._with_table:
+            self._add_cell(part, column)
+
+    def _add_cell(self, part: int, column: int) -> None:
+        """Add to the table what was added to the lines, from a part and a column on."""
         text = b"".join(self.parts[part:])
         self._cells.append(cell(text))
         for place, tokens in enumerate(self.columns[column:], start=column):
@@ -120,7 +130,7 @@ class _Template:
             raise _fault(f"{type(value).__name__} cannot be written", self.event_class, path)
 
     def _literal(self, text: bytes) -> None:
-        self.parts.append(text.replace(b"%", b"%%"))
+        self.parts.append(text)
 
     def _column(self, tokens: Sequence[bytes]) -> None:
         self.parts.append(_PLACE)
@@ -221,7 +231,7 @@ class BulkEncoder:
             "pid": self._pid,
             "order": order,
         }
-        template = _Template(event_class, len(order))
+        template = _Template(event_class, len(order), with_table=with_table)
         for name, field in layout.items():
             value = given.get(name, field.default)
             template.field(field.lead, tuple(value) if field.is_text and isinstance(value, list) else value, name)

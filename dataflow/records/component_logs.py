@@ -99,9 +99,7 @@ class StructuredLogger:
         self._clock = clock
         self._file = AppendFile(self.path, write=write)
         # Outside the tree of named loggers: nothing else's configuration reaches it, and it reaches nothing else.
-        self._logger = logging.Logger(component_name, logging.DEBUG)
         self._handler = _FileHandler(self._file, self._render, buffer_records)
-        self._logger.addHandler(self._handler)
 
     def debug(
         self,
@@ -187,7 +185,7 @@ class StructuredLogger:
         self.close()
 
     def _log(self, level: int, message: str, fields: Mapping[str, object]) -> None:
-        self._logger.handle(_Record(self.component, level, message, fields))
+        self._handler.handle(_Record(self.component, level, message, fields))
 
     def _render(self, record: _Record) -> bytes:
         now, fields = instant_text(self._clock()), record.fields
@@ -231,7 +229,7 @@ def _fields(
     timestamp: Instant | None, extra: Mapping[str, object] | None, extras: Mapping[str, object]
 ) -> dict[str, object]:
     """Sort what the caller gave into the fields of a record and its extras."""
-    given = {**(extra or {}), **extras}
+    given = {**extra, **extras} if extra else dict(extras)
     code = _registered(given.pop("error_code", None))
     return {
         "timestamp": instant_text(timestamp) if timestamp is not None else None,

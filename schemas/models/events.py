@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from schemas.errors import ErrorCode, Severity
 from schemas.models.message import (
+    Amounts,
     Count,
     Details,
     Flag,
@@ -93,7 +94,7 @@ class PositionSnapshot(DomainEvent):
 
     file_name: ClassVar[str] = "positions.jsonl"
 
-    positions: dict[KeyText, Number]
+    positions: Amounts
     total_value_usd: Number
     position_type: PositionSource
     trigger_source: str | None = None
@@ -111,7 +112,7 @@ class OperationExecutionEvent(DomainEvent):
     target_token: Text
     status: ExecutionStatus
     expected_deltas: tuple[ExpectedDelta, ...]
-    actual_deltas: dict[KeyText, Number]
+    actual_deltas: Amounts
     fee_amount: NonNegativeNumber
     fee_currency: Text
     execution_duration_ms: NonNegativeNumber

@@ -9,12 +9,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from schemas.errors import ErrorCode, HandshakeInvalidError
 from schemas.models.message import (
+    Amounts,
     Details,
     Flag,
-    KeyText,
     Message,
     NonNegativeNumber,
-    Number,
     RawMessage,
     Text,
     UtcInstant,
@@ -41,7 +40,7 @@ class ExecutionHandshake(Message):
 
     operation_id: Text
     status: ExecutionStatus
-    actual_deltas: dict[KeyText, Number] = Field(default_factory=dict)
+    actual_deltas: Amounts = Field(default_factory=dict)
     execution_details: Details = Field(default_factory=dict)
     fee_amount: NonNegativeNumber = 0.0
     fee_currency: Text = "USDT"

@@ -39,6 +39,19 @@ def _known_key(text: str) -> str:
         raise ValueError(error.message) from error
 
 
+def _known_keys(amounts: dict[str, float]) -> dict[str, float]:
+    """The same amounts with every key in canonical spelling; one call a mapping, since these are the most there are."""
+    try:
+        spelled = [canonical_key(key) for key in amounts]
+    except InvalidPositionKeyError as error:
+        raise ValueError(error.message) from error
+    if spelled == list(amounts):
+        return amounts
+    if len(set(spelled)) < len(spelled):
+        raise ValueError(f"a position key comes in two spellings: {', '.join(amounts)}")
+    return dict(zip(spelled, amounts.values(), strict=True))
+
+
 def _known_venue(venue: str) -> str:
     if venue not in VENUES:
         raise ValueError(f"unknown venue {venue!r}; known are {', '.join(VENUES)}")
@@ -58,6 +71,9 @@ def _instant_text(text: str) -> str:
 
 KeyText = Annotated[str, AfterValidator(_known_key)]
 """A position key; old spellings become the canonical one."""
+
+Amounts = Annotated[dict[str, Number], AfterValidator(_known_keys)]
+"""Position key to an amount in the unit of the key."""
 
 VenueId = Annotated[str, AfterValidator(_known_venue)]
 """A venue id of ``schemas.instruments.VENUES``."""

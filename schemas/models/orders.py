@@ -4,6 +4,8 @@ An order says one thing to one venue. Old spellings (``token``, ``token_in``, ``
 ``{key: amount}``) are folded on input and never stored.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Final, Self
 
@@ -39,6 +41,12 @@ from schemas.operations import (
 )
 
 
+@cache
+def _fields_of_key(text: str) -> Mapping[str, str]:
+    key = PositionKey.parse(text)
+    return {"position_key": str(key), "token": key.token, "venue": key.venue}
+
+
 class PositionDelta(Message):
     """The change of one balance.
 
@@ -58,13 +66,14 @@ class PositionDelta(Message):
         if not isinstance(raw, dict) or not isinstance(raw.get("position_key"), str):
             return raw  # Pydantic names the field that is missing or of the wrong type
         try:
-            key = PositionKey.parse(raw["position_key"])
+            of_key = _fields_of_key(raw["position_key"])
         except InvalidPositionKeyError as error:
             raise ValueError(error.message) from error
-        for field, of_key in (("token", key.token), ("venue", key.venue)):
-            if raw.get(field, of_key) != of_key:
-                raise ValueError(f"{field} {raw[field]!r} is not that of position_key {key}: {of_key!r}")
-        return {**raw, "position_key": str(key), "token": key.token, "venue": key.venue}
+        for field in ("token", "venue"):
+            if raw.get(field, of_key[field]) != of_key[field]:
+                key = of_key["position_key"]
+                raise ValueError(f"{field} {raw[field]!r} is not that of position_key {key}: {of_key[field]!r}")
+        return {**raw, **of_key}
 
 
 class ExpectedDelta(PositionDelta):

@@ -28,7 +28,7 @@ from schemas.units import SECONDS_PER_HOUR
 from strategies.registry import MODES
 from tests.benchmarks.float_loop import FloatLoop
 from tests.benchmarks.hand_book import Settings
-from tests.benchmarks.markets import basis_market
+from tests.benchmarks.markets import Turnover, basis_market
 from tests.benchmarks.runs import CAPITAL, CORRELATION_ID, PID, basis_backtest, run_engine
 from tests.benchmarks.sections import YEAR_OF_HOURS, Line, thousands
 from tests.benchmarks.timing import Measure, interleaved, timed
@@ -75,13 +75,23 @@ def _run(backtest: Backtest, market: Market, found: list[BacktestOutcome]) -> No
 
 
 def cost_of_a_decision() -> Iterator[Line]:
-    """A decision with all its events, an order at a time, and a row without one."""
-    market = basis_market(YEAR_OF_HOURS, SECONDS_PER_HOUR, "rebalances")
+    """What decisions cost an order, with all their events, and what a row without one costs."""
+    turnovers: tuple[Turnover, ...] = ("round_trips", "rebalances")
     busy, quiet = basis_backtest(), Backtest(load_run_config("btc_basis", overrides=_ENTER_AND_HOLD).config)
+    market = basis_market(YEAR_OF_HOURS, SECONDS_PER_HOUR, "rebalances")
+    messages = messages_of_an_order(quiet, market)
+    for turnover in turnovers:
+        yield _order_of_a_decision(busy, quiet, basis_market(YEAR_OF_HOURS, SECONDS_PER_HOUR, turnover), messages)
+    yield _quiet_row(quiet, market, Settings.of(busy))
+
+
+def _order_of_a_decision(
+    busy: Backtest, quiet: Backtest, market: Market, messages: list[tuple[type[BaseModel], Mapping[str, Any]]]
+) -> Line:
+    """What a year with decisions takes longer than one without, an order, against validation of its messages alone."""
     outcomes = [run_engine(each, market).counts for each in (busy, quiet)]
     decisions = sum(outcomes[0].decisions.values()) - sum(outcomes[1].decisions.values())
     orders = outcomes[0].orders - outcomes[1].orders
-    messages = messages_of_an_order(quiet, market)
 
     def validated() -> None:
         for _ in range(_VALIDATIONS):
@@ -91,14 +101,12 @@ def cost_of_a_decision() -> Iterator[Line]:
     decided = interleaved(_with_logs(busy, market), _with_logs(quiet, market), turns=5)
     alone = interleaved(timed(validated), timed(validated), turns=5).seconds[0] / _VALIDATIONS
     each = (decided.seconds[0] - decided.seconds[1]) / orders
-    yield Line(
-        "an order of a decision, with its share of the decision and all events",
+    return Line(
+        f"an order of a decision of {orders / decisions:.1f}, with its share of the decision and all events",
         each / alone,
         15.0,
-        f"{1e6 * each:.0f} us, {orders / decisions:.1f} orders a decision; validation of one order, one handshake and "
-        f"four events {1e6 * alone:.0f} us",
+        f"{1e6 * each:.0f} us; validation of one order, one handshake and four events {1e6 * alone:.0f} us",
     )
-    yield _quiet_row(quiet, market, Settings.of(busy))
 
 
 def _quiet_row(backtest: Backtest, market: Market, settings: Settings) -> Line:

@@ -6,24 +6,29 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 import numpy as np
 import orjson
 
 from dataflow.engine.backtest import Backtest, EngineOptions
+from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.event_fields import exposure_columns, position_columns
+from dataflow.engine.journal import Draft
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.validation import validate_stage
 from dataflow.market.market import Market
 from dataflow.maths.returns import FlowHistory
 from dataflow.records.bulk_lines import BulkEncoder, FieldValue
 from dataflow.records.event_csv import export_events
+from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.hash_chain import HashChain
 from dataflow.records.parquet_stages import StageFile
 from dataflow.records.reading import event_name
@@ -44,7 +49,7 @@ from tests.benchmarks.runs import (
     run_engine,
     run_with_parquet,
 )
-from tests.benchmarks.timing import Measure, interleaved, median_seconds, timed
+from tests.benchmarks.timing import Measure, interleaved, least_seconds, median_seconds, timed
 
 YEAR_OF_HOURS: Final = 8_760
 YEAR_OF_MINUTES: Final = 525_600
@@ -287,7 +292,7 @@ def records_by_line() -> Iterator[Line]:
             2.0,
             f"{ours:.2f} us a line, orjson {by_hand:.2f} us",
         )
-    yield _operation_line(backtest, market)
+    yield _operation_line(backtest)
     yield _operations_detail()
 
 
@@ -337,19 +342,41 @@ def _orjson_lines(prepared: list[dict[str, object]]) -> list[bytes]:
     return [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in prepared]
 
 
-def _operation_line(backtest: Backtest, market: Market) -> Line:
-    """Microseconds an operation, from the difference of two runs that differ in orders, not in decisions."""
-    busy = basis_market(len(market.instants), SECONDS_PER_HOUR, "round_trips")
-    orders = [run_engine(backtest, each).counts.orders for each in (busy, market)]
-    extra = orders[0] - orders[1]
+def _operation_line(backtest: Backtest) -> Line:
+    """What the records of a year of entries and exits take: every event and component record of their rows again."""
+    market = basis_market(YEAR_OF_HOURS, SECONDS_PER_HOUR, "round_trips")
+    drafts: list[Draft] = []
+    said: list[tuple[str, str, str, dict[str, object]]] = []
 
-    def cost(measure: Callable[[Market], float]) -> float:
-        pairs = interleaved(partial(measure, busy), partial(measure, market), turns=5)
-        return 1e6 * (pairs.seconds[0] - pairs.seconds[1]) / extra
+    def said_by(_logs: ComponentLogs, component: str, message: str, timestamp: str, **extras: object) -> None:
+        said.append((component, message, timestamp, extras))
 
-    engine = cost(lambda each: _engine_seconds(backtest, each))
-    logged = cost(lambda each: _with_records(backtest, each)())
-    return Line("one operation", None, None, f"{engine:.0f} us in the engine, {logged:.0f} us with all its events")
+    def drafted(draft: Draft) -> DomainEvent:
+        drafts.append(draft)
+        return draft.event_class(**draft.fields)
+
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        patch.object(Draft, "event", drafted),
+        patch.object(ComponentLogs, "info", said_by),
+    ):
+        operations = run_engine(backtest, market, logs=Path(logs)).counts.orders
+
+    def recorded() -> None:
+        with (
+            tempfile.TemporaryDirectory() as again,
+            DomainEventLogger(Path(again), CORRELATION_ID, PID) as log,
+            ComponentLogs.open(Path(again), CORRELATION_ID, PID) as components,
+        ):
+            for component, message, timestamp, extras in said:
+                components.info(component, message, timestamp, **extras)
+            for event in sorted((draft.event() for draft in drafts), key=attrgetter("order")):
+                log.log(event)
+
+    each = 1e6 * least_seconds(recorded, 15) / operations
+    events, records = len(drafts) / operations, len(said) / operations
+    note = f"{each:.0f} us (target 300): {events:.1f} events through their models and {records:.1f} component records"
+    return Line("records of an operation", None, None, note)
 
 
 def _operations_detail() -> Line:

@@ -165,7 +165,7 @@ REFUSED = [
     pytest.param(raw_handshake(fee_amount=True), "fee_amount", id="fee-as-bool"),
     pytest.param(raw_handshake(actual_deltas={BTC: float("inf")}), f"actual_deltas.{BTC}", id="infinite-delta"),
     pytest.param(raw_handshake(actual_deltas={BTC: True}), f"actual_deltas.{BTC}", id="delta-as-bool"),
-    pytest.param(raw_handshake(actual_deltas={"BTC": 0.5}), "actual_deltas.BTC.[key]", id="malformed-key"),
+    pytest.param(raw_handshake(actual_deltas={"BTC": 0.5}), "actual_deltas", id="malformed-key"),
     pytest.param(raw_handshake(execution_details={"executed_price": "45000"}), None, id="price-as-text"),
     pytest.param(raw_handshake(execution_details={"gas_used": True}), None, id="gas-as-bool"),
     pytest.param(
