@@ -20,12 +20,12 @@ from dataflow.app.provenance import code_version, package_versions
 from dataflow.app.stress import look_back_rows, shocked
 from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
 from dataflow.engine.capital_flows import HISTORY
-from dataflow.engine.component_logs import ComponentLogs
+from dataflow.engine.component_logs import WRITERS, ComponentLogs
 from dataflow.engine.state import RunState
 from dataflow.market.loading import load_market
 from dataflow.market.market import Market
 from dataflow.maths.returns import FlowHistory
-from dataflow.records.append_file import Write
+from dataflow.records.append_file import BYTES_PER_MB, Write
 from dataflow.records.event_log import DomainEventLogger
 from dataflow.records.instants import instant_text, utc_now
 from dataflow.records.log_directory import LogDirectoryManager
@@ -33,6 +33,7 @@ from dataflow.records.results import CONFIG_FILE, DATA_FILE, ResultsStore
 from dataflow.venues.faults.plan import FaultPlan
 from schemas.errors import ConfigValidationError, CriticalEngineError, LogDirectoryError, PlatformError
 from schemas.models.config import RunConfig
+from schemas.models.config_blocks import EventLoggerConfig
 from schemas.models.results import DataProvenance, EventDetail, Manifest, RunStatus, RunSummary, SeriesSpan
 from schemas.operations import DecisionType
 from schemas.units import Column, Instants
@@ -210,7 +211,8 @@ def run_backtest(
     with ResultsStore(request.results, run.run_id) as store:
         store.prepare(run.manifest(RunStatus.RUNNING))
         try:
-            with ComponentLogs.open(log_dir, run.correlation_id, run.pid, write=write) as components:
+            muted = _muted(run.config.mode.event_logger)
+            with ComponentLogs.open(log_dir, run.correlation_id, run.pid, write=write, muted=muted) as components:
                 return _execute(run, store, log_dir, components, progress, state, is_final=is_final, write=write)
         except PlatformError as error:
             _abandon(run, store, error)
@@ -219,6 +221,11 @@ def run_backtest(
             stopped = CriticalEngineError("interrupted; the logs end at the last complete chunk", log_dir=str(log_dir))
             _abandon(run, store, stopped)
             raise stopped from error
+
+
+def _muted(logging: EventLoggerConfig) -> tuple[str, ...]:
+    """Components of which nothing but errors is wanted: all of them above the level of what they tell else."""
+    return logging.filters if logging.log_level in ("DEBUG", "INFO") else WRITERS
 
 
 def _abandon(run: _Run, store: ResultsStore, error: PlatformError) -> None:
@@ -290,14 +297,16 @@ def _execute(
     def sink(stage: str, instants: Instants, columns: Mapping[str, Column]) -> None:
         store.add_columns(stage, instants, columns, axes, metadata=metadata)
 
-    next_order = state.order if state else 0
+    next_order, logging = state.order if state else 0, run.config.mode.event_logger
     with DomainEventLogger(
         log_dir,
         run.correlation_id,
         run.pid,
         tables=store.tables,
         next_order=next_order,
-        fsync=run.config.mode.event_logger.event_logging_settings.fsync,
+        part_bytes=logging.log_retention_policy.max_file_size_mb * BYTES_PER_MB,
+        buffer_events=logging.event_logging_settings.buffer_size,
+        fsync=logging.event_logging_settings.fsync,
         write=write,
     ) as log:
         outcome = run.backtest.run(

@@ -10,6 +10,8 @@ from typing import Final
 from dataflow.app.yaml_lines import Document, Mark, YamlFault, YamlValue
 from schemas.models.config_base import Location
 
+_WRITING: Final = ("event_logger", "event_logging_settings")
+_RETENTION: Final = ("event_logger", "log_retention_policy")
 _LIMITS: Final = ("component_config", "risk_monitor", "risk_limits")
 _CALCULATION: Final = ("component_config", "strategy_manager", "position_calculation")
 _EXECUTION: Final = ("component_config", "execution_manager")
@@ -64,6 +66,15 @@ IGNORED: Final[dict[tuple[str, ...], str]] = {
     (*_LIMITS, "cex_margin_ratio_min"): "strategy_config.margin_levels holds the levels",
     (*_LIMITS, "maintenance_margin_ratio"): "strategy_config.margin_levels holds the levels",
     ("component_config", "risk_monitor", "maintenance_margin_ratio"): "strategy_config.margin_levels holds the levels",
+    ("enable_market_impact",): "slippage grows with the notional in any case",
+    ("event_logger", "log_path"): "--logs says where logs go",
+    ("event_logger", "log_format"): "logs are JSON lines",
+    ("event_logger", "event_categories"): "every event is written and exported",
+    (*_WRITING, "export_format"): "results hold the events as JSON lines and as CSV",
+    (*_WRITING, "async_logging"): "a chunk of events is written between two windows",
+    (*_WRITING, "compression"): "files that are full stay as they are, so that they can be read and verified",
+    (*_RETENTION, "retention_days"): "basis runs prune says how long runs stay",
+    (*_RETENTION, "compression_after_days"): "basis runs prune says how long runs stay",
 }
 """Keys that are accepted without effect, and what rules instead."""
 

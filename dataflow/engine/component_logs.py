@@ -1,7 +1,7 @@
 """The component logs of a run, opened together; each component writes its own file."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -33,20 +33,28 @@ BUFFER_RECORDS: Final = 100
 
 
 class ComponentLogs:
-    """One logger a component; silent without ``open_logger``."""
+    """One logger a component; silent without ``open_logger``. ``muted`` components write nothing but their errors."""
 
-    def __init__(self, open_logger: Callable[[str], StructuredLogger] | None, components: Iterable[str] = ()) -> None:
-        self._open = open_logger
+    def __init__(
+        self,
+        open_logger: Callable[[str], StructuredLogger] | None,
+        components: Iterable[str] = (),
+        muted: Collection[str] = (),
+    ) -> None:
+        self._open, self._muted = open_logger, frozenset(muted)
         self._loggers = {} if open_logger is None else {name: open_logger(name) for name in components}
 
     @classmethod
-    def open(cls, log_dir: Path, correlation_id: str, pid: int, *, write: Write = os.write) -> Self:
+    def open(
+        cls, log_dir: Path, correlation_id: str, pid: int, *, write: Write = os.write, muted: Collection[str] = ()
+    ) -> Self:
         """Open the log of every component that writes, through ``write``."""
         return cls(
             lambda name: StructuredLogger(
                 name, log_dir, correlation_id, pid, buffer_records=BUFFER_RECORDS, write=write
             ),
             WRITERS,
+            muted,
         )
 
     @classmethod
@@ -57,11 +65,11 @@ class ComponentLogs:
     @property
     def is_silent(self) -> bool:
         """Whether nothing is written, so that a caller need not say it."""
-        return self._open is None
+        return self._open is None or self._muted.issuperset(self._loggers)
 
     def info(self, component: str, message: str, timestamp: str, **extras: object) -> None:
         """Write a fact to a component's log."""
-        if (logger := self._loggers.get(component)) is not None:
+        if component not in self._muted and (logger := self._loggers.get(component)) is not None:
             logger.info(message, timestamp=timestamp, extra=extras)
 
     def error(self, component: str, message: str, timestamp: str, code: ErrorCode, trace: str) -> None:

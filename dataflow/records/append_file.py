@@ -19,7 +19,9 @@ Write = Callable[[int, bytes | memoryview], int]
 Sync = Callable[[int], None]
 """``os.fsync`` or a stand-in for it: takes a descriptor."""
 
-PART_BYTES: Final = 100 * 1024 * 1024
+BYTES_PER_MB: Final = 1024 * 1024
+
+PART_BYTES: Final = 100 * BYTES_PER_MB
 """Size at which a part is full (domain section 8: rotation at 100 MB)."""
 
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC

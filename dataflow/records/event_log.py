@@ -119,10 +119,10 @@ class DomainEventLogger:
 
     With ``tables``, a directory, it writes the same events there as CSV (``dataflow.records.event_csv``).
 
-    The first event of each file is written at once, later ones when 100 wait, when 5 s have passed since the last
-    write (seen at the next call, or by ``flush_if_due``), after a ``SystemErrorEvent``, on ``flush`` and on ``close``.
-    A buffer is written only when no ``order`` is missing among the events received so far, so that a chunk may be
-    logged class by class; ``flush`` and ``close`` write in any case.
+    The first event of each file is written at once, later ones when ``buffer_events`` wait, when 5 s have passed since
+    the last write (seen at the next call, or by ``flush_if_due``), after a ``SystemErrorEvent``, on ``flush`` and on
+    ``close``. A buffer is written only when no ``order`` is missing among the events received so far, so that a chunk
+    may be logged class by class; ``flush`` and ``close`` write in any case.
 
     ``fsync`` says when the lines are put onto the disk for good: ``never`` leaves it to the operating system,
     ``interval`` does so 5 s after the last time and on ``close``, ``every`` with each write.
@@ -142,6 +142,7 @@ class DomainEventLogger:
         tables: Path | None = None,
         next_order: int = 0,
         part_bytes: int = PART_BYTES,
+        buffer_events: int = BUFFER_EVENTS,
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
         write: Write = os.write,
         fsync: FsyncPolicy = "never",
@@ -173,7 +174,7 @@ class DomainEventLogger:
         self._counts = dict.fromkeys(EVENT_TYPES, 0)
         self._encoder = BulkEncoder(correlation_id, pid)
         self._clock, self._monotonic, self._lock = clock, monotonic, RLock()
-        self._buffer_bytes_max = buffer_bytes_max
+        self._buffer_events, self._buffer_bytes_max = buffer_events, buffer_bytes_max
         self._first_order = self._next_order = next_order
         self._received = self._waiting = self._waiting_bytes = 0
         self._is_urgent = False
@@ -324,12 +325,12 @@ class DomainEventLogger:
             self._flushed_at = self._monotonic()
 
     def flush_if_due(self) -> None:
-        """Write what waits if no order is missing and 100 events, 5 s or an urgent event say so."""
+        """Write what waits if no order is missing and enough events, 5 s or an urgent event say so."""
         with self._lock:
             if self._received != self._next_order - self._first_order:
                 self._refuse_overflow()
                 return
-            is_due = self._is_urgent or self._waiting >= BUFFER_EVENTS
+            is_due = self._is_urgent or self._waiting >= self._buffer_events
             if is_due or (self._waiting and self._monotonic() - self._flushed_at >= FLUSH_SECONDS):
                 self.flush()
 

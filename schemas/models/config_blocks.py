@@ -296,45 +296,29 @@ class EventLoggingSettings(ConfigModel):
     """How events are written."""
 
     buffer_size: PositiveCount = 100
-    """Events held before a flush (domain section 8)."""
-    export_format: Literal["csv", "json", "jsonl", "parquet", "both"] = "csv"
-    """Format of exported events."""
+    """Events that wait for each other before they are written (domain section 8)."""
     fsync: FsyncPolicy = "interval"
     """When the log is made durable: never, each 5 seconds and at the end, or each time that it is written."""
-    async_logging: bool = False
-    """Write events from a thread of their own."""
-    compression: bool = False
-    """Compress rotated files."""
 
 
 class LogRetentionPolicy(ConfigModel):
-    """How long logs stay."""
+    """How large log files grow; how long runs stay is for ``basis runs prune`` to say."""
 
-    retention_days: PositiveCount = 30
-    """Days a run directory is kept."""
     max_file_size_mb: PositiveCount = 100
     """Size at which a file rotates."""
-    compression_after_days: PositiveCount = 7
-    """Age at which a file is compressed."""
 
 
 class EventLoggerConfig(ConfigModel):
     """The event logger."""
 
-    log_path: str = "logs"
-    """Directory of log trees."""
-    log_format: Literal["json"] = "json"
-    """Format of component logs."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    """Least level that is written."""
-    event_categories: dict[str, bool] = Field(default_factory=dict)
-    """Event file stem to whether it is exported; files are always written."""
+    """Least level of the component logs that is written; errors always are."""
     event_logging_settings: EventLoggingSettings = EventLoggingSettings()
     """How events are written."""
     log_retention_policy: LogRetentionPolicy = LogRetentionPolicy()
-    """How long logs stay."""
+    """How large log files grow."""
     filters: tuple[str, ...] = ()
-    """Components whose records are dropped."""
+    """Components whose records are dropped, but for their errors."""
 
 
 class HealthErrorSystemsConfig(ConfigModel):

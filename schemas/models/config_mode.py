@@ -55,8 +55,6 @@ class ModeSettings(ConfigModel):
     """Takes loans."""
     leverage_enabled: bool = False
     """Loops stake and loan."""
-    enable_market_impact: bool = False
-    """Reserved for fills that move the market; slippage tables apply either way."""
     lst_type: Literal["weeth", "wsteth"] | None = None
     """Which LST it holds."""
     lending_protocol: Literal["aave_v3"] | None = None

@@ -37,7 +37,8 @@ _ATTRIBUTION = ("component_config", "pnl_monitor", "attribution_types")
 _LIMITS = ("component_config", "risk_monitor", "risk_limits")
 _REPORTING_CURRENCY = ("component_config", "pnl_monitor", "reporting_currency")
 _RISK_TYPES = ("component_config", "risk_monitor", "enabled_risk_types")
-_SEASONAL_REWARDS = ("component_config", "settlement", "seasonal_rewards_enabled")
+_SETTLEMENT = ("component_config", "settlement")
+_SEASONAL_REWARDS = (*_SETTLEMENT, "seasonal_rewards_enabled")
 _STRATEGY_TYPE = ("component_config", "strategy_manager", "strategy_type")
 _SUBSCRIPTIONS = ("component_config", "position_monitor", "position_subscriptions")
 _MARGIN_LEVELS = ("strategy_config", "margin_levels")
@@ -77,6 +78,19 @@ def _rewards(mode: ModeSettings) -> Iterator[RuleFault]:
     if not mode.component_config.settlement.seasonal_rewards_enabled:
         message = f"rewards_mode {mode.rewards_mode} pays rewards: set seasonal_rewards_enabled to true"
         yield RuleFault(_SEASONAL_REWARDS, message)
+
+
+def _perpetuals(mode: ModeSettings) -> Iterator[RuleFault]:
+    """Check that a mode that trades perpetuals settles them: funding and realised P&L cannot be switched off."""
+    settlement = mode.component_config.settlement
+    if facts_of(mode).traded_asset is None:
+        return
+    for name, enabled in (
+        ("funding_enabled", settlement.funding_enabled),
+        ("margin_pnl_enabled", settlement.margin_pnl_enabled),
+    ):
+        if not enabled:
+            yield RuleFault((*_SETTLEMENT, name), f"{mode.mode} trades perpetuals: set {name} to true")
 
 
 def _lending(mode: ModeSettings) -> Iterator[RuleFault]:
@@ -335,6 +349,7 @@ MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_borrowing, "borrowing_enabled", "max_ltv"),
     _rule(_staking, "staking_enabled", "lst_type"),
     _rule(_rewards, "rewards_mode", "staking_enabled", "lst_type", _SEASONAL_REWARDS),
+    _rule(_perpetuals, *_FACTS, _SETTLEMENT),
     _rule(_lending, "lending_enabled", "borrowing_enabled", "lending_protocol"),
     _rule(_lst_venue, "lst_type", "staking_protocol", "venues"),
     _rule(_lending_venue, "lending_protocol", "venues"),

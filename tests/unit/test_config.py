@@ -98,6 +98,7 @@ def raw_mode(name: ModeName) -> Raw:
             "net_delta_trade": 0.02,
         }
         limits["delta_tolerance"] = 0.005
+        raw["component_config"]["settlement"] = {"funding_enabled": True, "margin_pnl_enabled": True}
         raw["component_config"]["strategy_manager"]["position_calculation"] = {"hedge_allocation": dict(ALLOCATION)}
     else:
         limits["health_factor_min"] = 1.1
@@ -191,6 +192,8 @@ BROKEN = [
         f"{SUBSCRIPTIONS}.6",
         f"{SUBSCRIPTIONS}.9",
     ),
+    broken("funding-switched-off", BASIS, "component_config.settlement.funding_enabled", False),
+    broken("profit-not-credited", HEDGED, "component_config.settlement.margin_pnl_enabled", False),
     broken("leverage-without-target", LEVERED, "strategy_config.target_ltv", None),
     broken("target-above-cap", LEVERED, "strategy_config.target_ltv", 0.8),
     broken(

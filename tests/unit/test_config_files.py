@@ -32,6 +32,7 @@ from dataflow.app.config_files import (
     load_run_config,
 )
 from dataflow.app.config_reference import render_configuration_markdown
+from dataflow.app.old_spellings import IGNORED
 from dataflow.app.yaml_lines import Document, compose_document, leaves, parse_scalar, read_document
 from schemas.errors import (
     ConfigValidationError,
@@ -418,6 +419,14 @@ OLD_SPELLINGS = {
     ),
     "empty-target-ltv": ("target_apy:", "target_ltv: null\ntarget_apy:", "target_ltv"),
 }
+
+
+@pytest.mark.parametrize("key", IGNORED, ids=".".join)
+def test_a_key_without_effect_says_so_and_changes_nothing(key: tuple[str, ...]) -> None:
+    loaded = load_run_config("btc_basis", overrides=[f"{'.'.join(key)}=1"])
+    (warning,) = loaded.warnings
+    assert warning.key == ".".join(key)
+    assert loaded.config == load_run_config("btc_basis").config
 
 
 @pytest.mark.parametrize("name", OLD_SPELLINGS)
