@@ -12,8 +12,8 @@ HOLD = 0.0
 class DecisionRule:
     """One reason to act.
 
-    code: value of the decision column, > 0; the lower code has the higher priority. ``is_risk_exit`` starts the
-    re-entry cooldown.
+    code: value of the decision column, > 0. Of rules that apply at one row, the one that its mode lists first is taken.
+    ``is_risk_exit`` starts the re-entry cooldown.
     """
 
     code: int

@@ -247,7 +247,7 @@ def decision(
     if entry_only:
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     rules = (
-        (flat & (entry_is_due > 0.0), ENTRY),
+        (flat & (entry_is_due > 0.0), ENTRY),  # before FINISH_EXIT: what an exit left over is invested at once
         (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
         (~flat & (worst_margin_ratio < margin_reduce), REDUCE_MARGIN),
         (~flat & (funding_exit_is_due > 0.0), EXIT_FUNDING),

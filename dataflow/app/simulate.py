@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from multiprocessing import get_context
@@ -73,7 +73,8 @@ class SimulationRequest(BaseModel):
     modes: tuple[str, ...] = Field(default=tuple(MODES), description="Modes")
     faults: str = Field(default="storm", description="Fault plan: a name, or a file")
     rows: Annotated[int, Field(ge=ROWS_MIN)] = Field(
-        default=320, description=f"Rows of a run; twice as many where it has fewer than {OPERATIONS_MIN} operations"
+        default=320,
+        description=f"Rows of a run; up to eight times as many where it has fewer than {OPERATIONS_MIN} operations",
     )
     jobs: Annotated[int, Field(ge=1)] = Field(default=1, description="Processes")
 
@@ -163,8 +164,11 @@ def simulate_run(request: SimulationRequest, mode: str, seed: int) -> SimulatedR
     """
     for doublings in range(_DOUBLINGS_MAX + 1):
         run = _simulated(request.faults, mode, seed, request.rows << doublings)
-        if run.operations >= OPERATIONS_MIN:
+        if run.broken or run.operations >= OPERATIONS_MIN:
             break
+    if run.rows < ROWS_MIN or run.operations < OPERATIONS_MIN:
+        proof = f"{run.rows} rows and {run.operations} operations prove too little"
+        return replace(run, broken=(*run.broken, proof))
     return run
 
 
@@ -185,8 +189,6 @@ def _simulated(faults: str, mode: str, seed: int, market_rows: int) -> Simulated
         injected = _injected(log_dir)
         rows = sum(map(len, kept.instants))
         broken += tuple(_broken(backtest, log_dir, kept, outcome, code))
-    if rows < ROWS_MIN or operations < OPERATIONS_MIN:
-        broken += (f"{rows} rows and {operations} operations prove too little",)
     return SimulatedRun(mode, seed, code, rows, operations, injected, broken)
 
 

@@ -42,7 +42,7 @@ class PassedBooks:
         """The balances to value, a row each."""
         return [books.holdings for books in self._passed]
 
-    def value(self, columns: Columns, first_row: int) -> None:
-        """Say what the books are worth: columns whose rows from ``first_row`` on are those of ``holdings``."""
-        for row, books in enumerate(self._passed, start=first_row):
+    def value(self, columns: Columns) -> None:
+        """Say what the books are worth: columns of which each row is one of ``holdings``."""
+        for row, books in enumerate(self._passed):
             books.columns, books.row = columns, row

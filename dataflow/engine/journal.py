@@ -67,6 +67,8 @@ from schemas.units import Column, Instants
 HEALTH_ROWS: Final = 1_000
 """Rows between two health events."""
 
+_UPDATER: Final = "PositionUpdateHandler"
+
 COMPONENTS: Final = (
     "DataProvider",
     "PositionMonitor",
@@ -75,7 +77,7 @@ COMPONENTS: Final = (
     "PnLMonitor",
     "StrategyManager",
     "ExecutionManager",
-    "PositionUpdateHandler",
+    _UPDATER,
 )
 """Components whose health is reported."""
 
@@ -83,7 +85,6 @@ DEGRADED_ERRORS: Final = 5
 UNHEALTHY_ERRORS: Final = 10
 """Errors of a component above which it is degraded, or unhealthy. [domain] 9.2."""
 
-_UPDATER: Final = "PositionUpdateHandler"
 _FUNDED: Final = f"{DeltaType.FUNDING.value} applied"
 
 HEALTH_SCORES: Final = {HealthStatus.HEALTHY: 1.0, HealthStatus.DEGRADED: 0.5, HealthStatus.UNHEALTHY: 0.0}
@@ -262,9 +263,7 @@ class Journal:
             fee=step.fee,
         )
         self._snapshot(timestamp, self.order + 1, holdings.units, equity_usd, "liquidation")
-        self._components.info(
-            "PositionUpdateHandler", f"{step.delta_type.value} applied", timestamp, deltas=dict(step.deltas)
-        )
+        self._components.info(_UPDATER, f"{step.delta_type.value} applied", timestamp, deltas=dict(step.deltas))
         self.order += 2
 
     def _delta_event(
@@ -452,7 +451,7 @@ class Journal:
         )
 
     def atomic_group(self, timestamp: str, **fields: object) -> None:
-        """One atomic group, committed or rolled back."""
+        """One atomic group: committed, rolled back, or of unknown fate."""
         self._emit(AtomicOperationGroupEvent, timestamp, **fields)
 
     def reconciliation(self, timestamp: str, **fields: object) -> None:
@@ -526,8 +525,7 @@ class Journal:
         if is_last:
             self._numbered(HealthStatusEvent, texts[-1], int(ends[-1]) - 1, **self._health_fields())
         self.order = int(ends[-1])
-        self._quiet.add(has_lines, position, edges)
-        self._quiet.add_settled(is_settled, starts + health)
+        self._quiet.add(has_lines, position, edges, is_settled, starts + health)
 
     def _log_funding(self, texts: Sequence[str], columns: Columns, is_settled: Flags) -> None:
         """One record of the component a settlement; the events of quiet rows are written in bulk."""

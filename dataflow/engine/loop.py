@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from dataflow.engine.books import PassedBooks
 from dataflow.engine.capital_flows import booked, nothing_due
+from dataflow.engine.chunk import Chunk
 from dataflow.engine.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
-from dataflow.engine.executors import Executor
+from dataflow.engine.executors import Executor, PlanExecutor
 from dataflow.engine.graph import EXECUTE_STAGES, OBSERVE_STAGES, Graph, Node
 from dataflow.engine.interrupts import LetThrough, held_interrupts
 from dataflow.engine.journal import HEALTH_ROWS, Journal, row_of
@@ -35,10 +36,7 @@ from schemas.decisions import DecisionRule
 from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
 from schemas.operations import DecisionType, DeltaType
 from schemas.port import OrderPort
-from schemas.units import Column, Instants, frozen
-
-CHUNK_ROWS = 65_536
-"""Rows kept in memory before they are validated and written; fewer when 5 s have passed since the last time."""
+from schemas.units import Column, Instants
 
 ChunkSink = Callable[[Instants, Mapping[str, Column]], None]
 """Takes every column of a complete chunk: validates it, and writes it to the results."""
@@ -56,40 +54,6 @@ class RunCounts:
     operations_failed: int = 0
     liquidations: int = 0
     fees_usd: float = 0.0
-
-
-class Chunk:
-    """Rows committed since the last flush, each copied once to where it stays until then.
-
-    capacity: rows that there may be; what is not used costs nothing.
-    """
-
-    def __init__(self, first_row: int, capacity: int, first_order: int = 0) -> None:
-        self.first_row, self.first_order, self.rows = first_row, first_order, 0
-        self._columns: dict[str, Column] = {}
-        self._quiet = np.empty(capacity, dtype=np.bool_)
-
-    def add(self, columns: Mapping[str, Column], *, quiet: bool) -> None:
-        """Append rows."""
-        start, end = self.rows, self.rows + len(next(iter(columns.values())))
-        for name, column in columns.items():
-            kept = self._columns.get(name)
-            if kept is None:
-                shape = (len(self._quiet), *column.shape[1:])
-                kept = self._columns[name] = np.empty(shape, column.dtype, order="F")
-            kept[start:end] = column
-        self._quiet[start:end] = quiet
-        self.rows = end
-
-    @property
-    def columns(self) -> dict[str, Column]:
-        """Every column, (rows,) or (rows, n)."""
-        return {name: frozen(kept[: self.rows]) for name, kept in self._columns.items()}
-
-    @property
-    def quiet(self) -> npt.NDArray[np.bool_]:
-        """Whether each row passed without a decision, (rows,)."""
-        return self._quiet[: self.rows]
 
 
 class Engine:
@@ -122,6 +86,8 @@ class Engine:
         self._settlements = settlements
         self._nodes = tuple(node for node in graph.in_stages(OBSERVE_STAGES) if node.stage != "market")
         self._names = tuple(node.name for node in self._nodes)
+        self._unchecked = PlanExecutor(graph)
+        self._recorded = tuple(node.name for node in self._nodes if node.stage in ("exposure", "risk"))
         self._execution_inputs = graph.sources(EXECUTE_STAGES)
         self._carries = _tagged(self._nodes, "carry")
         self._on_execution = _tagged(self._nodes, "carry_on_execution")
@@ -180,7 +146,7 @@ class Engine:
                 if progress is not None:
                     progress(row)
                 let_through()
-                if self._chunk.rows >= CHUNK_ROWS or self._monotonic() - self._flushed_at >= FLUSH_SECONDS:
+                if self._chunk.is_full or self._monotonic() - self._flushed_at >= FLUSH_SECONDS:
                     self._flush()
             self._flush()
         except (Exception, KeyboardInterrupt) as error:
@@ -410,12 +376,18 @@ class Engine:
         """Every observe column of a row that is settled and not yet decided."""
         return self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD, np.ones(1))
 
-    def _decided(self, row: int, state: RunState, passed: PassedBooks) -> dict[str, Column]:
-        """Every observe column of a decided row; the books that led to it are valued beside, and recorded.
+    def _decided(self, row: int, state: RunState) -> dict[str, Column]:
+        """Every observe column of a row whose decision is executed."""
+        return self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD, np.zeros(1))
 
-        What is held at the end comes first, so that nothing that accumulates over rows can reach it.
+    def _value(self, row: int, state: RunState, passed: PassedBooks) -> None:
+        """Say what the books of a decision are worth, and record them, whether or not the decision came to its end.
+
+        No frame is held to them: frames are for rows, these are for the record.
         """
-        books = [self._parameters.groups.holdings(state.values), *passed.holdings]
+        books = passed.holdings
+        if not books:
+            return
         rows, settled = len(books), np.zeros(len(books))
         known = {
             **self._parameters.inputs,
@@ -427,13 +399,9 @@ class Engine:
             "candle_is_new": settled,
             "epoch_seconds": np.full(rows, self._market.epoch_seconds[row]),
         }
-        values = self._executor.evaluate(self._names, known)
-        columns: dict[str, Column] = {name: values[name] for name in self._names}  # type: ignore[misc]  # observe nodes
-        after = row_of(columns, 0)
-        self._last_seen = (row, row + 1, after)
-        passed.value(columns, first_row=1)
+        values = self._unchecked.evaluate(self._recorded, known)
+        passed.value({name: values[name] for name in self._recorded})  # type: ignore[misc]  # observe nodes
         self._journal.books_valued()
-        return after
 
     def _liquidate(self, row: int, columns: Columns, state: RunState) -> tuple[RunState, Columns]:
         """What the venues take before the decision of a settled row; the state and the columns after it."""
@@ -452,11 +420,9 @@ class Engine:
         self._journal.position(timestamp, holdings, float(columns["equity_usd"][0]))
         self._journal.exposure_and_risk(timestamp, columns)
         self._journal.breach_of_row(timestamp, columns)
-        before, holdings = (
-            holdings,
-            self._liquidations.booked(
-                place, taken, holdings, lambda books: self.equity_usd(row, state.with_values(groups.values(books)))
-            ),
+        before = holdings
+        holdings = self._liquidations.booked(
+            place, taken, before, lambda books: self.equity_usd(row, state.with_values(groups.values(books)))
         )
         self.counts.liquidations += len(taken)
         self.counts.fees_usd += sum(liquidation.fees_usd for liquidation in taken)
@@ -500,14 +466,13 @@ class Engine:
                 first_operation=state.operations,
                 passed=passed,
             )
-        except BaseException:
-            self._decided(row, state, passed)  # what was done before the stop is on record with its value
-            raise
+        finally:
+            self._value(row, state, passed)
         self._count(rule, outcome)
-        return self._settle_decision(row, rule, outcome, passed, state)
+        return self._settle_decision(row, rule, outcome, state)
 
     def _settle_decision(
-        self, row: int, rule: DecisionRule, outcome: Outcome, passed: PassedBooks, state: RunState
+        self, row: int, rule: DecisionRule, outcome: Outcome, state: RunState
     ) -> tuple[RunState, dict[str, Column]]:
         """Book the costs and set what an executed decision resets: reference equity, cooldown, entry quantity."""
         usd_per_share_class = float(self._market.columns["usd_per_share_class"][row])
@@ -522,7 +487,7 @@ class Engine:
         for source in self._settlements:
             changes |= source.traded(row, before, outcome.holdings, state)
         state = state.with_values(changes).moved(operations=state.operations + outcome.attempted)
-        after = self._decided(row, state, passed)
+        after = self._decided(row, state)
         state = self._carried(state, after, 0)
         if outcome.confirmed:
             resets = {
@@ -571,8 +536,8 @@ class Engine:
         self.counts.fees_usd += outcome.fees_usd
 
     def _new_chunk(self, first_row: int, first_order: int) -> Chunk:
-        most = CHUNK_ROWS + self._windows.most_rows  # a chunk is full after the window that fills it
-        return Chunk(first_row, min(most, len(self._market) - first_row), first_order)
+        rows_left = len(self._market) - first_row
+        return Chunk(first_row, first_order, rows_left=rows_left, window_rows_max=self._windows.rows_max)
 
     def _flush(self) -> None:
         chunk = self._chunk

@@ -102,16 +102,16 @@ class QuietRows:
     _is_settled: list[Flags] = field(default_factory=list)
     _first_settled: list[Numbers] = field(default_factory=list)
 
-    def add(self, has_lines: Flags, first: Numbers, edges: Numbers) -> None:
-        """Keep rows, (rows,) each: whether they have lines, the number of the first, 1 where a breach event follows."""
+    def add(self, has_lines: Flags, first: Numbers, edges: Numbers, is_settled: Flags, first_settled: Numbers) -> None:
+        """Keep rows, (rows,) each: whether they have lines, the number of the first, 1 where a breach event follows.
+
+        is_settled, first_settled: whether funding was settled, and the number of the first line of that.
+        """
         self._has_lines.append(has_lines)
         self._first.append(first[has_lines])
         self._edges.append(edges[has_lines])
-
-    def add_settled(self, is_settled: Flags, first: Numbers) -> None:
-        """Keep which of the same rows funding was settled at, (rows,), and the number of its first line."""
         self._is_settled.append(is_settled)
-        self._first_settled.append(first[is_settled])
+        self._first_settled.append(first_settled[is_settled])
 
     def clear(self) -> None:
         """Forget the rows of a chunk that has been written."""

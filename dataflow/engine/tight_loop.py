@@ -1,4 +1,4 @@
-"""The tight loop: one decision's orders, each executed, applied, reconciled and valued before the next.
+"""The tight loop: one decision's orders, each executed, applied and reconciled before the next.
 
 [domain] 5.5 and 5.6. Orders with one atomic group id are one unit: all of them, or none. A failed unit is recorded and
 the orders that depend on it are skipped; a change, or a balance, that is not the expected one stops the run.
@@ -81,7 +81,7 @@ class Outcome:
     """
 
     holdings: Holdings
-    passed: PassedBooks = field(default_factory=PassedBooks)
+    passed: PassedBooks
     cost_usd: float = 0.0
     triggered_move_usd: float = 0.0
     fees_usd: float = 0.0
@@ -287,7 +287,7 @@ class TightLoop:
         outcome: Outcome,
         timing: Timing,
     ) -> None:
-        """Compare, apply, reconcile and value a confirmed unit; what stops the run is on record as its tight loop."""
+        """Compare, apply and reconcile a confirmed unit; what stops the run is on record as its tight loop."""
         try:
             fills = self._fills(decision, members, outcome.holdings)
             for fill in fills:

@@ -1,4 +1,4 @@
-"""How many rows to look at next: few after an event, twice as many each time nothing happens. [architecture] 5."""
+"""How many rows to look at next: few after an event, twice as many each time nothing happens (ADR 0002, 0021)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +18,7 @@ class WindowPolicy:
     _since_event: int = 0
 
     @property
-    def most_rows(self) -> int:
+    def rows_max(self) -> int:
         """Rows of the largest window."""
         return self.cap if self.fixed is None else self.fixed
 

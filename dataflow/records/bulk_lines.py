@@ -123,14 +123,11 @@ class _Template:
             self.shape.append(type(value).__name__)
             if isinstance(value, str):
                 self._check_enumeration(path, (value,))
-            self._literal(_encode_constant(value, path))
+            self.parts.append(_encode_constant(value, path))
         elif isinstance(value, Sequence):
             self._add_list(value, path)
         else:
             raise _fault(f"{type(value).__name__} cannot be written", self.event_class, path)
-
-    def _literal(self, text: bytes) -> None:
-        self.parts.append(text)
 
     def _column(self, tokens: Sequence[bytes]) -> None:
         self.parts.append(_PLACE)
@@ -150,7 +147,7 @@ class _Template:
             row = int(np.argmax(~np.isfinite(array) if unknown is None else unknown))
             raise _fault(f"a value that is not finite at row {row}", self.event_class, path)
         if constant:
-            self._literal(tokens)
+            self.parts.append(tokens)
         else:
             self._column(tokens.split(b","))
 
@@ -161,7 +158,7 @@ class _Template:
         token = {text: _encode_constant(text, path) for text in set(texts)}
         self._check_enumeration(path, texts)
         if len(token) == 1:
-            self._literal(token[texts[0]])
+            self.parts.append(token[texts[0]])
         else:
             self._column([token[text] for text in texts])
 
@@ -180,13 +177,13 @@ class _Template:
 
     def _nest(self, start: bytes, end: bytes, members: list[tuple[bytes, str, FieldValue]], path: str) -> None:
         self.shape.append(start.decode())
-        self._literal(start)
+        self.parts.append(start)
         for place, (lead, name, value) in enumerate(members):
             self.shape.append(name)
-            self._literal(b"," + lead if place else lead)
+            self.parts.append(b"," + lead if place else lead)
             self.add(value, f"{path}.{name}")
         self.shape.append(end.decode())
-        self._literal(end)
+        self.parts.append(end)
 
 
 class Batch(NamedTuple):

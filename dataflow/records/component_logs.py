@@ -98,7 +98,7 @@ class StructuredLogger:
             ) from error
         self._clock = clock
         self._file = AppendFile(self.path, write=write)
-        # Outside the tree of named loggers: nothing else's configuration reaches it, and it reaches nothing else.
+        # A handler without a logger: no configuration of others reaches it, and it reaches nothing else.
         self._handler = _FileHandler(self._file, self._render, buffer_records)
 
     def debug(

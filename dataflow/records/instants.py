@@ -22,13 +22,19 @@ def instant_text(instant: datetime | np.datetime64 | str) -> str:
     '2024-05-12T00:00:00'
     >>> instant_text(datetime(2024, 5, 12, 1, 2, 3, 4, tzinfo=UTC))
     '2024-05-12T01:02:03.000004'
+    >>> from pandas import Timestamp
+    >>> instant_text(Timestamp("2024-05-12T03:00", tz="Europe/Paris"))
+    '2024-05-12T01:00:00'
     """
     if isinstance(instant, str):
         return instant
     if isinstance(instant, np.datetime64):
         return str(instant.astype("datetime64[s]"))
     aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
-    return orjson.dumps(aware.astimezone(UTC))[1:-7].decode()  # less quotes and +00:00: a third of isoformat's time
+    in_utc = aware.astimezone(UTC)
+    if type(in_utc) is not datetime:  # a subclass, such as that of pandas
+        return in_utc.replace(tzinfo=None).isoformat()
+    return orjson.dumps(in_utc)[1:-7].decode()  # less quotes and +00:00: a third of isoformat's time
 
 
 def parse_instant(text: str) -> datetime:

@@ -5,7 +5,7 @@ An order says one thing to one venue. Old spellings (``token``, ``token_in``, ``
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Self
 
@@ -41,7 +41,7 @@ from schemas.operations import (
 )
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _fields_of_key(text: str) -> Mapping[str, str]:
     key = PositionKey.parse(text)
     return {"position_key": str(key), "token": key.token, "venue": key.venue}

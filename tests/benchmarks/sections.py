@@ -245,6 +245,9 @@ def command_line() -> Iterator[Line]:
     yield _whole_process("two synthetic years", _command(basis, "synthetic"), _LEAN, None)
 
 
+_OPERATION_US: Final = 300.0
+"""What the records of an operation may take, microseconds."""
+
 _LEAN: Final = {"HAMILTON_AUTOLOAD_EXTENSIONS": "0"}
 
 
@@ -375,8 +378,8 @@ def _operation_line(backtest: Backtest) -> Line:
 
     each = 1e6 * least_seconds(recorded, 15) / operations
     events, records = len(drafts) / operations, len(said) / operations
-    note = f"{each:.0f} us (target 300): {events:.1f} events through their models and {records:.1f} component records"
-    return Line("records of an operation", None, None, note)
+    note = f"{each:.0f} us: {events:.1f} events through their models and {records:.1f} component records"
+    return Line(f"records of an operation, of {_OPERATION_US:.0f} us", each / _OPERATION_US, 1.0, note)
 
 
 def _operations_detail() -> Line:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import dataflow.engine.backtest
-import dataflow.engine.loop
+import dataflow.engine.chunk
 from dataflow.app.backtest import BacktestRequest, run_backtest
 
 WINDOW_ROWS: Final = 12
@@ -82,7 +82,7 @@ class Killer:
 
 def main(mode: str, data: str, place: Path) -> None:
     """Run a mode below ``place`` and let it die at every step."""
-    dataflow.engine.loop.CHUNK_ROWS = 1
+    dataflow.engine.chunk.CHUNK_ROWS = 1
     for check in ("validate_stage", "validate_operations"):
         setattr(dataflow.engine.backtest, check, lambda *_: None)
     run = place / "run"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import dataflow.engine.backtest
-import dataflow.engine.loop
+import dataflow.engine.chunk
 from dataflow.market.market import Market
 from dataflow.records.reading import torn_tails
 from schemas.errors import ErrorCode, LogWriteError
@@ -33,7 +33,7 @@ def full_disk() -> OSError:
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataflow.engine.loop, "CHUNK_ROWS", 8)
+    monkeypatch.setattr(dataflow.engine.chunk, "CHUNK_ROWS", 8)
     monkeypatch.setattr(dataflow.engine.backtest, "validate_stage", lambda *_: None)
     monkeypatch.setattr(dataflow.engine.backtest, "validate_operations", lambda *_: None)
 

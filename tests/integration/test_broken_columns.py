@@ -19,7 +19,7 @@ from dataflow.maths import deltas
 from dataflow.nodes import execution
 from dataflow.records import LogDirectoryManager
 from dataflow.records.reading import read_events
-from schemas.errors import PlatformError
+from schemas.errors import ErrorCode, PlatformError
 from schemas.frames import FRAME_ERRORS
 from schemas.models.events import EVENT_TYPES
 from schemas.models.handshake import ExecutionHandshake
@@ -146,3 +146,24 @@ def test_a_change_that_was_not_expected_is_an_error_of_the_reconciliation(
     else:
         break_node(monkeypatch, execution, "expected_deltas", lambda found: tuple((k, 1.1 * v) for k, v in found))
     assert stopped(executor).code == FRAME_ERRORS["reconciliation"].code
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_books_that_cannot_be_stop_a_run_alike_and_leave_no_hole_in_its_log(
+    executor: ExecutorName,
+    stopped: Callable[[ExecutorName], PlatformError],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    break_node(monkeypatch, execution, "execution_handshake", _fee_of_a_fortune)
+    assert stopped(executor).code is ErrorCode.POS_RECONCILIATION_MISMATCH
+    (log_dir,) = (tmp_path / "logs").glob("*/*")
+    numbers = sorted(int(str(event["order"])) for kind in EVENT_TYPES for event in read_events(log_dir, kind))
+    assert numbers == list(range(len(numbers)))
+
+
+def _fee_of_a_fortune(handshake: ExecutionHandshake) -> ExecutionHandshake:
+    """A spot fill whose fee is more coins than there are."""
+    if not any(":BaseToken:BTC" in key for key in handshake.actual_deltas):
+        return handshake
+    return handshake.model_copy(update={"fee_amount": 1e8, "fee_currency": "BTC"})

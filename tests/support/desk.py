@@ -163,7 +163,7 @@ class Desk:
         try:
             outcome = loop.process_orders(decision, self.holdings, first_operation=self.operations, passed=passed)
         finally:
-            passed.value(_rough_values(passed.holdings, self.prices), first_row=0)
+            passed.value(_rough_values(passed.holdings, self.prices))
             journal.books_valued()
         self.holdings = outcome.holdings
         self.operations += outcome.attempted

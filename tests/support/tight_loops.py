@@ -104,7 +104,7 @@ class Bench:
             except PlatformError as error:
                 self.error = error
                 journal.failure(TIMESTAMP, error, "stopped")
-            passed.value(_unvalued(len(passed.holdings)), first_row=0)
+            passed.value(_unvalued(len(passed.holdings)))
             journal.books_valued()
             journal.flush(np.zeros(0, dtype="datetime64[s]"), {}, np.zeros(0, dtype=np.bool_))
         return outcome
