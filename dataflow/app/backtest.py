@@ -372,7 +372,6 @@ def _summary(
     returns = statistics.returns(flows)
     annualised, drawdown = returns["annualized_return"], returns["max_drawdown"]
     assert drawdown is not None
-    usd_per_share_class = float(last["usd_per_share_class"])
     instants = run.market.instants[run.market.first_row :]
     holds = sum(outcome.counts.decisions.values())
     decisions = {DecisionType.HOLD: statistics.rows - holds, **outcome.counts.decisions}
@@ -411,7 +410,7 @@ def _summary(
             "operations_failed": outcome.counts.operations_failed,
             "reconciliation_failures": outcome.reconciliation_failures,
             "errors_by_code": dict(outcome.errors),
-            "total_fees": outcome.counts.fees_usd / usd_per_share_class,
+            "total_fees": outcome.counts.fees,
             "open_at_end": run.backtest.is_open(outcome.state),
             **statistics.extremes(),
             "liquidations": outcome.liquidations,

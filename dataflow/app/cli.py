@@ -1,6 +1,7 @@
 """The command line ``basis``: its commands by family, each loaded when it runs."""
 
 import gc
+import signal
 import sys
 from typing import Annotated, Final
 
@@ -103,9 +104,14 @@ def _spare_start_up() -> None:
     gc.set_threshold(_COLLECT_AFTER_OBJECTS)
 
 
+def _interrupt(_signal: int, _frame: object) -> None:
+    signal.raise_signal(signal.SIGINT)  # which the engine holds until a window is whole
+
+
 def main() -> None:
-    """Run the command line; the entry point of ``basis``."""
+    """Run the command line; the entry point of ``basis``. A service manager's SIGTERM ends it like Ctrl-C."""
     _spare_start_up()
+    signal.signal(signal.SIGTERM, _interrupt)
     app()
 
 

@@ -52,10 +52,16 @@ class Condition:
             return False
         if isinstance(found, bool):
             return _TEXT_TESTS[self.test](str(found).lower(), self.value.lower())
-        wanted = _number(self.value)
-        if isinstance(found, int | float) and wanted is not None:
-            return _TESTS[self.test](float(found), wanted)
+        if isinstance(found, int | float):
+            return _TESTS[self.test](float(found), self._wanted())
         return isinstance(found, str) and _TEXT_TESTS[self.test](found, self.value)
+
+    def _wanted(self) -> float:
+        try:
+            return float(self.value)
+        except ValueError as error:
+            field = ".".join(self.path)
+            raise ConfigValidationError(f"--where {field}{self.test}{self.value}: {field} is a number") from error
 
 
 def parse_condition(text: str, event_class: type[DomainEvent]) -> Condition:
@@ -70,7 +76,7 @@ def parse_condition(text: str, event_class: type[DomainEvent]) -> Condition:
     match = _FORM.fullmatch(text.strip())
     if match is None:
         raise ConfigValidationError(
-            f"--where {text!r} is not a condition; write field=value or field>value", where=text
+            f"--where {text!r} is not a condition; write a field, one of {' '.join(_TESTS)}, and a value", where=text
         )
     path = tuple(match["field"].split("."))
     known = tuple(event_class.model_fields)
@@ -80,7 +86,10 @@ def parse_condition(text: str, event_class: type[DomainEvent]) -> Condition:
         raise ConfigValidationError(
             f"--where {text!r}: {event_class.__name__} has no field {path[0]}; {hint}", where=text
         )
-    return Condition(path, match["test"], match["value"].strip())
+    value = match["value"].strip()
+    if path == ("timestamp",):
+        value = str(parse_instant(value, "--where timestamp"))
+    return Condition(path, match["test"], value)
 
 
 def find_events(
@@ -94,11 +103,14 @@ def find_events(
     """
     event_class = event_class_of(event_type)
     tests = [parse_condition(text, event_class) for text in conditions]
-    tests += [
+    bounds = [
         Condition(("timestamp",), test, str(parse_instant(text, option)))
         for option, test, text in (("--start", ">=", start), ("--end", "<=", end))
         if text is not None
     ]
+    if len(bounds) == 2 and bounds[0].value > bounds[1].value:
+        raise ConfigValidationError(f"--start {start} is after --end {end}; exchange them")
+    tests += bounds
     return (record for record in read_events(run_dir, event_class) if all(test.holds(record) for test in tests))
 
 
@@ -107,10 +119,3 @@ def _field(record: EventRecord, path: tuple[str, ...]) -> JsonValue:
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     return found
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

@@ -123,6 +123,8 @@ def _shown(value: object) -> str:
 def _warnings(config: RunConfig, after: Stressed) -> Iterator[str]:
     for kind in after.idle:
         yield f"shock {kind} changes nothing that {config.mode.mode} reads"
+    if config.scenario.shocks.lst_depeg is not None and config.mode.staking_enabled:
+        yield "staked ETH is valued at the oracle: a depeg costs only what is sold while it lasts"
     outage = config.scenario.shocks.venue_outage
     if outage is not None and not set(outage.venues) & set(config.venues):
         yield f"shock {_OUTAGE} is at venues that {config.mode.mode} does not use: {', '.join(outage.venues)}"

@@ -46,14 +46,14 @@ _ONE_OLD = np.zeros(1)
 
 @dataclass
 class RunCounts:
-    """What happened, for the summary. Amounts in USD, >= 0."""
+    """What happened, for the summary. Fees >= 0, in the share class, each at the price of its row."""
 
     windows: int = 0
     decisions: Counter[DecisionType] = field(default_factory=Counter)
     orders: int = 0
     operations_failed: int = 0
     liquidations: int = 0
-    fees_usd: float = 0.0
+    fees: float = 0.0
 
 
 class Engine:
@@ -425,7 +425,7 @@ class Engine:
             place, taken, before, lambda books: self.equity_usd(row, state.with_values(groups.values(books)))
         )
         self.counts.liquidations += len(taken)
-        self.counts.fees_usd += sum(liquidation.fees_usd for liquidation in taken)
+        self.counts.fees += self._in_share_class(row, sum(liquidation.fees_usd for liquidation in taken))
         cost = sum(liquidation.cost_usd for liquidation in taken)
         instant = float(self._market.epoch_seconds[row])
         changes = {
@@ -449,8 +449,11 @@ class Engine:
 
     def _with_cost(self, row: int, state: RunState, cost_usd: float) -> float:
         """Transaction costs so far (share class, <= 0) with another one, USD, > 0 is paid."""
-        usd_per_share_class = float(self._market.columns["usd_per_share_class"][row])
-        return float(state.values["transaction_costs_before"]) - cost_usd / usd_per_share_class
+        return float(state.values["transaction_costs_before"]) - self._in_share_class(row, cost_usd)
+
+    def _in_share_class(self, row: int, usd: float) -> float:
+        """USD at the price of a row, share-class units."""
+        return usd / float(self._market.columns["usd_per_share_class"][row])
 
     def _decide(
         self, row: int, rule: DecisionRule, columns: Columns, state: RunState
@@ -468,19 +471,18 @@ class Engine:
             )
         finally:
             self._value(row, state, passed)
-        self._count(rule, outcome)
+        self._count(row, rule, outcome)
         return self._settle_decision(row, rule, outcome, state)
 
     def _settle_decision(
         self, row: int, rule: DecisionRule, outcome: Outcome, state: RunState
     ) -> tuple[RunState, dict[str, Column]]:
         """Book the costs and set what an executed decision resets: reference equity, cooldown, entry quantity."""
-        usd_per_share_class = float(self._market.columns["usd_per_share_class"][row])
         costs = self._with_cost(row, state, outcome.cost_usd)
         changes = {**self._parameters.groups.values(outcome.holdings), "transaction_costs_before": costs}
         if outcome.triggered_move_usd != 0.0:
             held = float(state.values["delta_pnl_before"])
-            changes["delta_pnl_before"] = held + outcome.triggered_move_usd / usd_per_share_class
+            changes["delta_pnl_before"] = held + self._in_share_class(row, outcome.triggered_move_usd)
         if rule.is_risk_exit:
             changes["last_risk_exit_seconds"] = float(self._market.epoch_seconds[row])
         before = self._parameters.groups.holdings(state.values) if self._settlements else outcome.holdings
@@ -529,11 +531,11 @@ class Engine:
             risk_level=_risk_level(columns),
         )
 
-    def _count(self, rule: DecisionRule, outcome: Outcome) -> None:
+    def _count(self, row: int, rule: DecisionRule, outcome: Outcome) -> None:
         self.counts.decisions[rule.decision_type] += 1
         self.counts.orders += outcome.attempted
         self.counts.operations_failed += outcome.failed
-        self.counts.fees_usd += outcome.fees_usd
+        self.counts.fees += self._in_share_class(row, outcome.fees_usd)
 
     def _new_chunk(self, first_row: int, first_order: int) -> Chunk:
         rows_left = len(self._market) - first_row

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from dataflow.market.series import PREDICTIONS_PREFIX
 from schemas.errors import DataSourceUnavailableError, DataValidationError
 
 MANIFEST_FILE: Final = "data_set.json"
@@ -50,10 +51,11 @@ class DataSet:
         hint = f" (did you mean {close[0]}?)" if close else ""
         listing = ", ".join(sorted(self.files)) or "no series file"
         purpose = f", needed by {needed_by}," if needed_by else ""
-        return (
-            f"no file {series}{{.csv,.csv.gz,.parquet}}{purpose} in {self.path}{hint}; "
-            f"add it or name another data set; the directory has: {listing}"
-        )
+        fix = "add it or name another data set"
+        if series.startswith(PREDICTIONS_PREFIX):
+            fix = "write one with `basis data predictions`, or name a file of your own in ml_config.predictions_file"
+        where = f"{series}{{.csv,.csv.gz,.parquet}}{purpose} in {self.path}"
+        return f"no file {where}{hint}; {fix}; the directory has: {listing}"
 
 
 def open_data_set(path: Path) -> DataSet:

@@ -143,10 +143,12 @@ def _csv_table(path: Path, content: bytes, wanted: Sequence[str]) -> pa.Table:
     except pa.ArrowInvalid as error:
         if "expected a zone offset" not in str(error):
             _refuse_row(path, header, error)
+        with_zone = error
     try:
         return _parse_csv(text, wanted, _NAIVE_SECONDS)
     except pa.ArrowInvalid as error:
-        _refuse_row(path, header, error)
+        # Where some rows name their zone and others do not, the first that is unlike those before it is at fault.
+        _refuse_row(path, header, max(with_zone, error, key=_arrow_row))
 
 
 def _parse_csv(text: bytes, wanted: Sequence[str], instant_type: pa.DataType) -> pa.Table:
@@ -157,6 +159,11 @@ def _parse_csv(text: bytes, wanted: Sequence[str], instant_type: pa.DataType) ->
         read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(text) + 1),
         convert_options=arrow_csv.ConvertOptions(include_columns=list(wanted), column_types=types),
     )
+
+
+def _arrow_row(error: pa.ArrowInvalid) -> int:
+    found = _ROW.search(str(error))
+    return int(found[1]) if found else 0
 
 
 def _refuse_row(path: Path, header: Sequence[str], error: pa.ArrowInvalid) -> NoReturn:

@@ -93,6 +93,9 @@ REWARD_SERIES: Final[Mapping[str, tuple[str, Mapping[str, ValueRule]]]] = {
 }
 """Reward token to the series of its payouts and the columns that are read."""
 
+PREDICTIONS_PREFIX: Final = "predictions_"
+"""What the names of predictions begin with."""
+
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], SeriesKind, Mapping[str, ValueRule]], ...]] = (
     (re.compile(r"(spot|perp|dex)_(ohlcv|mark)_.+_(?P<interval>\d+[mhd])"), SeriesKind.CANDLES, _OHLC),
     (re.compile(r"funding_.+"), SeriesKind.FUNDING, {"funding_rate": ValueRule.FUNDING}),
@@ -109,7 +112,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], SeriesKind, Mapping[str, ValueRule
     ),
     (re.compile(r"gas_prices_(?P<interval>\d+[mhd])"), SeriesKind.GAS, {"gas_price_avg_gwei": ValueRule.NON_NEGATIVE}),
     *((re.compile(name), SeriesKind.REWARDS, rules) for name, rules in REWARD_SERIES.values()),
-    (re.compile(r"predictions_.+_(?P<interval>\d+[mhd])"), SeriesKind.PREDICTIONS, PREDICTION_RULES),
+    (re.compile(PREDICTIONS_PREFIX + r".+_(?P<interval>\d+[mhd])"), SeriesKind.PREDICTIONS, PREDICTION_RULES),
 )
 
 
@@ -176,7 +179,7 @@ def prediction_series(asset: str, step_seconds: int) -> str:
     >>> prediction_series("BTC", 300)
     'predictions_btcusdt_5m'
     """
-    return f"predictions_{asset.lower()}usdt_{INTERVAL_NAMES[step_seconds]}"
+    return f"{PREDICTIONS_PREFIX}{asset.lower()}usdt_{INTERVAL_NAMES[step_seconds]}"
 
 
 def dex_series(token: str) -> str:

@@ -253,13 +253,16 @@ def load_record(model: type[AnyRecord], path: Path) -> AnyRecord:
         return model.model_validate_json(path.read_bytes())
     except OSError as error:
         raise LogDirectoryError(
-            f"no {path.stem} of a run: {error.strerror}; pass results/<run id>", path=str(path)
+            f"no {path.stem} of a run: {error.strerror}; pass results/<run id> of a run that is complete "
+            "(`basis runs list` says which are; of others `basis events` reads the log)",
+            path=str(path),
         ) from error
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in fault["loc"])
         raise LogDirectoryError(
-            f"the {path.stem} is damaged at {field or 'its start'}: {fault['msg']}; run the backtest again",
+            f"the {path.stem} cannot be read at {field or 'its start'}: {fault['msg']}; where another version of basis "
+            "wrote it (code_version in its manifest) read it with that one, else run the backtest again",
             path=str(path),
         ) from error
 

@@ -16,7 +16,8 @@ def result_table(summary: RunSummary) -> Table:
         [
             ("Initial capital", f"{amount(summary.initial_capital)} {unit}"),
             ("Final equity", f"{amount(summary.final_equity)} {unit}"),
-            ("P&L", f"{amount(summary.total_pnl_share_class)} {unit} ({amount(summary.total_pnl_usd)} USD)"),
+            ("P&L", f"{amount(summary.total_pnl_share_class)} {unit}"),
+            ("Change of value in USD, price moves included", f"{amount(summary.total_pnl_usd)} USD"),
             ("Total return", percent(summary.total_return)),
             ("Annualised return", percent(summary.annualized_return)),
             ("Target return", _against(summary.target_apy, summary.apy_vs_target)),
@@ -30,7 +31,7 @@ def result_table(summary: RunSummary) -> Table:
 
 def attribution_table(summary: RunSummary) -> Table:
     """P&L by part, in the share class and in basis points of the initial capital."""
-    parts = [*summary.pnl_attribution.items(), ("unexplained", summary.unexplained_pnl)]
+    parts = [*summary.pnl_attribution.items(), ("unexplained, at most", summary.unexplained_pnl)]
     rows = tuple((name, amount(part), f"{part / summary.initial_capital / BPS:z,.2f}") for name, part in parts)
     return Table("Where the P&L came from", ("part", summary.share_class, "bps of capital"), rows)
 

@@ -1,4 +1,4 @@
-"""``basis backtest`` in a process of its own, stopped by a signal: SIGKILL at three moments, SIGINT in the middle.
+"""``basis backtest`` in a process of its own, stopped by SIGKILL at three moments, by SIGINT and SIGTERM in the middle.
 
 The run has forty days in chunks of 100 rows (``tests.crash.small_chunks``), and the signal comes when the files say
 that the moment is there. Claims: the log parses up to a reported torn tail; a replay gives the state at the last
@@ -112,8 +112,11 @@ def test_a_killed_run_is_crashed_and_its_log_is_sound(
     assert [path.name for path in (tmp_path / "results").iterdir()] == [f".{entry.run_id}.crashed.json"]
 
 
-def test_ctrl_c_in_the_middle_is_one_line_and_no_results(data: Path, whole: WholeRun, tmp_path: Path) -> None:
-    code, said = stopped(data, tmp_path, some_chunks_are_written, signal.SIGINT)
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_in_the_middle_is_one_line_and_no_results(
+    stop: signal.Signals, data: Path, whole: WholeRun, tmp_path: Path
+) -> None:
+    code, said = stopped(data, tmp_path, some_chunks_are_written, stop)
     assert code == 1
     (line,) = said.splitlines()
     assert line.startswith(f"{ErrorCode.ENGINE_CRITICAL.value}: interrupted")

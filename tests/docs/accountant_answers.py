@@ -136,7 +136,7 @@ def what_each_kind_of_operation_cost(book: Book) -> Answer:
 @answers
 def fees_and_slippage(book: Book) -> Answer:
     fees = sum(fill.handshake.fee_amount for fill in book.fills)
-    assert abs(fees - book.run.outcome.counts.fees_usd) < _CLOSE * fees
+    assert abs(fees - book.run.outcome.counts.fees) < _CLOSE * fees
     return {"fees": fees, "slippage": sum(fill.slippage for fill in book.fills)}
 
 

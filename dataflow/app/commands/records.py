@@ -1,6 +1,6 @@
 """``basis events``, ``basis replay`` and ``basis export``: the event log of a run read, proved and handed on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +22,25 @@ _CELL_CHARACTERS_MAX = 60
 _ENVELOPE = ("real_utc_time", "correlation_id", "pid", "metadata")
 """Fields that say the same on every line of a run; a table leaves them out."""
 
+_COLUMN_CHARACTERS_MIN = 12
+"""Characters that a column of events needs; where there is not so much room, an event is a table of its own."""
+
+_COLUMNS = {
+    "operation_executions": (
+        "timestamp",
+        "order",
+        "operation_type",
+        "venue",
+        "status",
+        "executed_amount",
+        "fee_amount",
+        "fee_currency",
+        "error_code",
+        "operation_id",
+    )
+}
+"""What a table shows of a type with more fields than it has room for."""
+
 EventType = Annotated[
     str | None,
     typer.Argument(metavar="[TYPE]", help="Event type, e.g. strategy_decisions; without it the counts of all."),
@@ -32,6 +51,9 @@ Where = Annotated[
 ]
 Start = Annotated[str | None, typer.Option("--start", metavar="T", help="First instant, ISO-8601, UTC assumed.")]
 End = Annotated[str | None, typer.Option("--end", metavar="T", help="Last instant, ISO-8601, UTC assumed.")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", metavar="A,B", help="Fields that a table shows; `all` for every one.")
+]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most so many events; default 20 in a table, all in JSON.")
 ]
@@ -50,6 +72,7 @@ def events(
     start: Start = None,
     end: End = None,
     limit: Limit = None,
+    columns: Columns = None,
     results: ResultsDir = RESULTS,
     logs: LogsDir = LOGS,
     as_json: AsJson = False,
@@ -69,7 +92,13 @@ def events(
     from dataflow.app.event_query import find_events
 
     found = find_events(directory, event_type, tuple(where or ()), start=start, end=end)
-    _print_events(directory, event_type, found, limit, as_json=as_json)
+    shown = list(islice(found, limit if as_json else limit or _SHOWN_ROWS))
+    matched = len(shown) + sum(1 for _ in found)
+    if as_json:
+        print_json({"run": str(directory), "type": event_type, "matched": matched, "events": shown})
+        return
+    _print_events(f"{event_type} of {directory}", shown, _columns(event_type, shown, columns))
+    print_line(f"{len(shown):,} shown of {matched:,} that pass")
 
 
 def _print_counts(directory: Path, *, as_json: bool) -> None:
@@ -85,17 +114,27 @@ def _print_counts(directory: Path, *, as_json: bool) -> None:
         print_error(f"warning: {line}")
 
 
-def _print_events(
-    directory: Path, event_type: str, found: Iterator["EventRecord"], limit: int | None, *, as_json: bool
-) -> None:
-    shown = list(islice(found, limit if as_json else limit or _SHOWN_ROWS))
-    matched = len(shown) + sum(1 for _ in found)
-    if as_json:
-        print_json({"run": str(directory), "type": event_type, "matched": matched, "events": shown})
+def _columns(event_type: str, shown: Sequence["EventRecord"], wanted: str | None) -> list[str]:
+    """Fields of a table: those asked for, else those that are given and say something."""
+    fields = list(shown[0]) if shown else []
+    if wanted is not None and wanted != "all":
+        names = wanted.split(",")
+        unknown = [name for name in names if fields and name not in fields]
+        require(not unknown, f"--columns: no field {', '.join(unknown)}; fields: {', '.join(fields)}")
+        return names
+    chosen = fields if wanted else [name for name in _COLUMNS.get(event_type, fields) if name not in _ENVELOPE]
+    return [name for name in chosen if _is_given(shown, name)]
+
+
+def _print_events(title: str, shown: Sequence["EventRecord"], columns: Sequence[str]) -> None:
+    """One table, or one an event where the terminal is too narrow for the columns."""
+    from dataflow.app.commands.output import console
+
+    if _COLUMN_CHARACTERS_MIN * len(columns) <= console().width:
+        print_table(title, columns, [[_cell(event[name]) for name in columns] for event in shown])
         return
-    columns = [name for name in (shown[0] if shown else {}) if name not in _ENVELOPE and _is_given(shown, name)]
-    print_table(f"{event_type} of {directory}", columns, [[_cell(event[name]) for name in columns] for event in shown])
-    print_line(f"{len(shown):,} of {matched:,} events that pass")
+    for number, event in enumerate(shown, start=1):
+        print_table(f"{title}, {number} of {len(shown)}", ("", ""), [(name, _cell(event[name])) for name in columns])
 
 
 def _is_given(shown: Sequence["EventRecord"], name: str) -> bool:
@@ -141,8 +180,10 @@ def _replay(directory: Path, *, as_json: bool) -> None:
 
     report = replay_log(directory)
     faults = [*map(str, report.faults), *(f"{t.file.name}: torn at byte {t.byte_offset}" for t in report.torn_tails)]
+    if report.events == 0:
+        faults.append("no event was written: the run was stopped before its first; its component logs say where it was")
     if as_json:
-        print_json({"run": str(directory), "verified": report.ok, **_replay_object(report), "faults": faults})
+        print_json({"run": str(directory), "verified": not faults, **_replay_object(report), "faults": faults})
     else:
         _print_replay(directory, report, faults)
     if faults:
@@ -177,7 +218,9 @@ def _print_replay(directory: Path, report: "ReplayReport", faults: Sequence[str]
     for fault in faults:
         print_error(fault)
     if not faults:
-        print_line("verified: the deltas give every position snapshot exactly", "green")
+        print_line(
+            "verified: the deltas give every balance of the log exactly; --verify holds every line to its hash", "green"
+        )
 
 
 def _print_verification(directory: Path, found: "Verification") -> None:

@@ -25,7 +25,8 @@ def _against(target: float | None, difference: float | None) -> str:
 HEADLINE: Final[tuple[tuple[str, Cell], ...]] = (
     ("initial capital", lambda s: _money(s.initial_capital, s)),
     ("final equity", lambda s: _money(s.final_equity, s)),
-    ("P&L", lambda s: f"{_money(s.total_pnl_share_class, s)} ({amount(s.total_pnl_usd)} USD)"),
+    ("P&L", lambda s: _money(s.total_pnl_share_class, s)),
+    ("change of value in USD, price moves included", lambda s: f"{amount(s.total_pnl_usd)} USD"),
     ("total return", lambda s: percent(s.total_return)),
     ("annualised return", lambda s: percent(s.annualized_return)),
     ("money-weighted return", lambda s: percent(s.money_weighted_return)),
@@ -80,11 +81,11 @@ def _cells(facts: Sequence[tuple[str, Cell]], summary: RunSummary) -> list[Row]:
 
 
 def _parts(summary: RunSummary) -> dict[str, float]:
-    return {**summary.pnl_attribution, "unexplained": summary.unexplained_pnl}
+    return {**summary.pnl_attribution, "unexplained, at most": summary.unexplained_pnl}
 
 
 def _bps(value: float, summary: RunSummary) -> str:
-    return f"{value / summary.initial_capital / BPS:,.2f}"
+    return f"{value / summary.initial_capital / BPS:z,.2f}"
 
 
 def print_summary(summary: RunSummary) -> None:

@@ -33,8 +33,8 @@ def list_(results: ResultsDir = RESULTS, logs: LogsDir = LOGS, as_json: AsJson =
     if as_json:
         print_json({"runs": [{**_manifest(entry.manifest), "path": str(entry.path)} for entry in entries]})
         return
-    header = ("run", "status", "mode", "start", "end", "data", "total return", "created (UTC)")
-    print_table(f"Runs in {results}", header, [_row(entry) for entry in entries], right=(6,))
+    header = ("run", "status", "data", "total return", "created (UTC)")
+    print_table(f"Runs in {results}", header, [_row(entry) for entry in entries], right=(3,))
     if not entries:
         print_line(f"no run in {results} yet; begin with: basis backtest btc_basis (logs are in {logs})")
 
@@ -48,9 +48,6 @@ def _row(entry: "RunEntry") -> tuple[str, ...]:
     return (
         entry.run_id,
         entry.status.value if manifest.error_code is None else f"{entry.status.value} {manifest.error_code.value}",
-        manifest.mode,
-        manifest.start or ABSENT,
-        manifest.end or ABSENT,
         f"{manifest.data_set}{' (SYNTHETIC)' if manifest.synthetic else ''}",
         percent(load_summary(entry.path).total_return) if complete else ABSENT,
         manifest.created_at[:19],
@@ -118,9 +115,9 @@ def _find(run: str, results: Path, logs: Path) -> "tuple[Manifest, RunSummary | 
     from dataflow.records.results import find_run, list_results, load_manifest, load_summary
     from schemas.models.results import RunStatus
 
-    for entry in list_results(results):
-        if run in (entry.run_id, entry.manifest.correlation_id) and entry.status is not RunStatus.COMPLETE:
-            return entry.manifest, None
+    named = [e for e in list_results(results) if e.run_id.startswith(run) or e.manifest.correlation_id == run]
+    if len(named) == 1 and named[0].status is not RunStatus.COMPLETE:
+        return named[0].manifest, None
     directory = find_run(run, results, logs)
     return load_manifest(directory), load_summary(directory)
 

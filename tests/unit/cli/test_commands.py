@@ -205,10 +205,41 @@ def test_trace_of_an_unknown_operation_names_the_nearest(basis: Basis, finished:
     assert known in answer.error_line
 
 
+def test_a_wide_type_is_shown_by_what_matters_and_every_field_on_demand(basis: Basis, finished: FinishedRun) -> None:
+    asked = ("events", finished.run_id, "operation_executions", "--limit", 1, *finished.places)
+    few, whole = basis(*asked), basis(*asked, "--columns", "all")
+    assert "operation_details" not in few.out
+    assert "operation_details" in whole.out
+    chosen = basis(*asked, "--columns", "order,venue")
+    assert "status" not in chosen.out
+    assert basis(*asked, "--columns", "order,venu").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        pytest.param(("--where", "total_value_usd>abc"), 2, id="number-against-text"),
+        pytest.param(("--start", "2024-01-12", "--end", "2024-01-11"), 2, id="end-before-start"),
+        pytest.param(("--where", "timestamp>noon"), 2, id="no-instant"),
+    ],
+)
+def test_a_condition_that_cannot_hold_is_refused(
+    options: tuple[str, ...], code: int, basis: Basis, finished: FinishedRun
+) -> None:
+    assert basis("events", finished.run_id, "positions", *options, *finished.places).exit_code == code
+
+
+def test_an_instant_in_a_condition_may_be_short(basis: Basis, finished: FinishedRun) -> None:
+    asked = ("events", finished.run_id, "positions", *finished.places, "--json", "--where")
+    after = basis(*asked, "timestamp>2024-01-11T20").json()["events"]
+    assert isinstance(after, list)
+    assert min(event["timestamp"] for event in after) > "2024-01-11T20:00:00"
+
+
 def test_events_table_is_limited_and_says_so(basis: Basis, finished: FinishedRun) -> None:
     answer = basis("events", finished.run_id, "positions", "--limit", 3, *finished.places)
     assert answer.exit_code == 0
-    assert "3 of" in answer.out
+    assert "3 shown of" in answer.out
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,15 @@ def test_a_byte_order_mark_and_naive_utc_instants_are_read(tmp_path: Path) -> No
     assert series.seconds.tolist() == [1_704_067_200]
 
 
+@pytest.mark.parametrize("first", ["2024-01-01T00:00:00", "2024-01-01T00:00:00Z"])
+def test_an_instant_unlike_those_before_it_is_the_one_at_fault(tmp_path: Path, first: str) -> None:
+    other = first.removesuffix("Z") if first.endswith("Z") else f"{first}Z"
+    rows = [first, first.replace("T00", "T01"), other.replace("T00", "T02"), first.replace("T00", "T03")]
+    (tmp_path / f"{SPOT}.csv").write_text("timestamp,open\n" + "".join(f"{stamp},1\n" for stamp in rows))
+    error = refusal(tmp_path)
+    assert (error.context["row"], error.context["value"]) == (4, rows[2])
+
+
 # --- Instants
 
 

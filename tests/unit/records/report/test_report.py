@@ -192,9 +192,8 @@ def test_costs_are_the_fees_that_the_engine_counted_and_the_rest_of_the_part(
     costs = costs_of(run)
     assert sum(each.operations for each in costs.by_operation) == run.summary.orders - run.summary.operations_failed
     assert costs.total == pytest.approx(-run.summary.pnl_attribution["transaction_costs"], rel=1e-12)
-    if run.summary.share_class == "USDT":  # else the summary values all fees at the last price
-        fees = sum(each.fees for each in costs.by_operation)
-        assert fees == pytest.approx(run.summary.total_fees, rel=1e-9)
+    fees = sum(each.fees for each in costs.by_operation)
+    assert fees == pytest.approx(run.summary.total_fees, rel=1e-9)
 
 
 @pytest.mark.parametrize("mode", MODES)
