@@ -8,6 +8,7 @@ a whole, so that a process may die at any moment and its run is still known.
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections import deque
@@ -146,7 +147,7 @@ class ResultsStore:
             (self._partial / SUMMARY_FILE).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
             (self._partial / SUMMARY_PAGE).write_text(summary_page(summary, manifest), encoding="utf-8")
             shutil.copytree(log_dir, self._partial / LOGS_DIRECTORY, copy_function=_link_or_copy)
-            _write_manifest(self._partial, manifest)
+            _write_manifest(self._partial, manifest.model_copy(update={"file_digests": file_digests(self._partial)}))
             _sync_tree(self._partial)
             with _exclusive(self.results_dir):
                 for working in (_RESERVE, _LOCK_FILE):
@@ -368,6 +369,23 @@ def _link_or_copy(source: str, target: str) -> None:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
             raise
         shutil.copy2(source, target)
+
+
+def file_digests(run_dir: Path) -> dict[str, str]:
+    """SHA-256 of the files of a results directory by name, without the manifest that is to name them, and hidden ones.
+
+    The event log, a directory below, is not among them: its seal stands for it.
+    """
+    named = (path for path in sorted(run_dir.iterdir()) if path.is_file() and not path.name.startswith("."))
+    files = [path for path in named if path.name != MANIFEST_FILE]
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(_digest, files)
+        return {path.name: digest for path, digest in zip(files, digests, strict=True)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _side_by_side(work: Callable[[Item], None], items: Iterable[Item]) -> None:

@@ -60,7 +60,7 @@ def risk_table(summary: RunSummary) -> Table:
             ("lowest health factor", ratio(summary.min_health_factor)),
             ("highest loan to value", percent(summary.max_ltv)),
             ("lowest margin ratio", percent(summary.min_margin_ratio)),
-            ("largest net delta", percent(summary.max_abs_net_delta_fraction)),
+            ("largest net delta beyond target", percent(summary.max_abs_net_delta_fraction)),
             ("what broke first", "nothing" if summary.first_break is None else summary.first_break.sentence()),
         ],
     )

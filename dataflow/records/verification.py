@@ -1,7 +1,8 @@
-"""The proof of a run's event log: its hash chain, the replay of its balances, and the counts that must agree.
+"""The proof of a run: the hash chain of its event log, the replay of its balances, and the counts that must agree.
 
-The chain says that the files are those that the run wrote; the replay, that what was written follows from itself; the
-counts, that nothing was left out in writing (domain section 6). Each is looked at also where another has failed.
+The chain and, of the results, the digests of the manifest say that the files are those that the run wrote; the replay,
+that what was written follows from itself; the counts, that nothing was left out in writing (domain section 6). Each is
+looked at also where another has failed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from dataflow.records.reading import (
     torn_tails,
 )
 from dataflow.records.replay import ReplayReport, replay
-from dataflow.records.results import LOGS_DIRECTORY, MANIFEST_FILE, load_manifest, load_summary
+from dataflow.records.results import LOGS_DIRECTORY, MANIFEST_FILE, file_digests, load_manifest, load_summary
 from schemas.errors import ErrorCode, LogSerialisationError
 from schemas.models.events import (
     DomainEvent,
@@ -48,7 +49,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether the log is the one that was written, whole, and proves itself."""
+        """Whether log and results are those that were written, whole, and the log proves itself."""
         return not self.faults
 
 
@@ -62,19 +63,30 @@ def verify(path: Path | str) -> Verification:
     events_dir = events_directory(path)
     run_dir = events_dir.parent.parent if events_dir.parent.name == LOGS_DIRECTORY else None
     has_results = run_dir is not None and (run_dir / MANIFEST_FILE).is_file()
-    seal = load_manifest(run_dir).event_log_seal if run_dir is not None and has_results else None
-    chain = check_chain(events_dir, seal)
+    manifest = load_manifest(run_dir) if run_dir is not None and has_results else None
+    chain = check_chain(events_dir, None if manifest is None else manifest.event_log_seal)
     faults = [*chain.faults, *_torn(events_dir)]
+    if run_dir is not None and manifest is not None:
+        faults += _file_faults(run_dir, manifest.file_digests)
     replayed = None
     try:
         replayed = replay(events_dir)
         faults += replayed.faults
         faults += [*_count_faults(events_dir), *_detail_faults(events_dir)]
-        if run_dir is not None and has_results:
+        if run_dir is not None and manifest is not None:
             faults += _summary_faults(events_dir, load_summary(run_dir).event_counts)
     except LogSerialisationError as error:
         faults.append(_damaged(error))
     return Verification(tuple(_with_line(fault, events_dir) for fault in faults), chain, replayed)
+
+
+def _file_faults(run_dir: Path, stated: Mapping[str, str]) -> Iterator[LogFault]:
+    """Files of the results that are not those that the run wrote."""
+    found = file_digests(run_dir)
+    for name, digest in stated.items():
+        if found.get(name) != digest:
+            what = "is not the file that the run wrote" if name in found else "is missing"
+            yield LogFault(name, None, None, what, code=ErrorCode.LOG_SERIALISATION_FAILED)
 
 
 def _torn(events_dir: Path) -> Iterator[LogFault]:

@@ -164,6 +164,9 @@ class Manifest(Message):
     event_log_seal: Text | None = Field(
         default=None, description="Last value of the hash chain of the event log; stands for each of its bytes"
     )
+    file_digests: dict[str, str] = Field(
+        default_factory=dict, description="SHA-256 of each file that the run wrote beside this one, by name"
+    )
     error_code: ErrorCode | None = None
     error_message: str | None = None
 

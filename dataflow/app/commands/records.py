@@ -58,7 +58,8 @@ Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most so many events; default 20 in a table, all in JSON.")
 ]
 Verify = Annotated[
-    bool, typer.Option("--verify", help="Also hold every line against the hash chain, and the counts that must agree.")
+    bool,
+    typer.Option("--verify", help="Also hold every line and file against its hash, and the counts that must agree."),
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Directory of the CSV files; default exports/RUN.")
@@ -239,7 +240,9 @@ def _print_verification(directory: Path, found: "Verification") -> None:
     if len(found.faults) > _SHOWN_FAULTS:
         print_error(f"and {len(found.faults) - _SHOWN_FAULTS:,} more; --json lists all")
     if found.ok:
-        print_line("verified: the log is the one that was written, and its deltas give every snapshot exactly", "green")
+        print_line(
+            "verified: log and results are those that were written, and the deltas give every snapshot exactly", "green"
+        )
 
 
 def _replay_rows(report: "ReplayReport") -> list[tuple[str, str]]:

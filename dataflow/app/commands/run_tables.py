@@ -42,7 +42,7 @@ RISK: Final[tuple[tuple[str, Cell], ...]] = (
     ("lowest health factor", lambda s: ratio(s.min_health_factor)),
     ("highest loan to value", lambda s: percent(s.max_ltv)),
     ("lowest margin ratio", lambda s: percent(s.min_margin_ratio)),
-    ("largest net delta", lambda s: percent(s.max_abs_net_delta_fraction)),
+    ("largest net delta beyond target", lambda s: percent(s.max_abs_net_delta_fraction)),
     ("liquidations", lambda s: f"{s.liquidations:,}"),
 )
 

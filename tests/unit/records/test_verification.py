@@ -150,6 +150,27 @@ def test_an_event_that_was_left_out_with_its_number_is_found_by_the_counts(
     assert counted
 
 
+@pytest.mark.parametrize("name", ["summary.json", "summary.md", "pnl.parquet", "positions.csv", "config.json"])
+def test_a_file_of_the_results_that_was_changed_or_removed_is_named(
+    name: str, run: CompletedRun, tmp_path: Path
+) -> None:
+    directory = changed(run, tmp_path, "positions", lambda lines: None)
+    file = directory / name
+    file.write_bytes(file.read_bytes().replace(b"1", b"2", 1))
+    (fault,) = verify(directory).faults
+    assert (fault.code, fault.file) == (ErrorCode.LOG_SERIALISATION_FAILED, name)
+    if name != "summary.json":  # without it there is nothing to hold the counts against
+        file.unlink()
+        (fault,) = verify(directory).faults
+        assert (fault.code, fault.file) == (ErrorCode.LOG_SERIALISATION_FAILED, name)
+
+
+def test_a_report_made_afterwards_is_not_part_of_what_the_run_wrote(run: CompletedRun, tmp_path: Path) -> None:
+    directory = changed(run, tmp_path, "positions", lambda lines: None)
+    (directory / "report.html").write_text("a report")
+    assert verify(directory).ok
+
+
 def test_the_command_prints_code_file_and_line(run: CompletedRun, tmp_path: Path) -> None:
     def swap(lines: list[bytes]) -> None:
         lines[7], lines[8] = lines[8], lines[7]
