@@ -362,6 +362,17 @@ def _provenance(market: Market) -> dict[str, object]:
     }
 
 
+def _idle(run: _Run, outcome: BacktestOutcome) -> tuple[str, ...]:
+    """What to say of a run that did nothing."""
+    if outcome.counts.orders:
+        return ()
+    smallest = run.config.mode.strategy_config.min_trade_usd
+    return (
+        f"nothing was traded: no rule of {run.config.mode.mode} applied to {run.capital:g} "
+        f"{run.config.mode.share_class} on any row; trades below {smallest:g} USD are left out",
+    )
+
+
 def _summary(
     run: _Run, outcome: BacktestOutcome, event_counts: dict[str, int], log_dir: Path, results_dir: Path
 ) -> RunSummary:
@@ -416,7 +427,7 @@ def _summary(
             "liquidations": outcome.liquidations,
             "first_break": outcome.first_break,
             "event_counts": event_counts,
-            "warnings": run.warnings,
+            "warnings": (*run.warnings, *_idle(run, outcome)),
             "log_dir": str(log_dir),
             "results_dir": str(results_dir),
             "engine_seconds": outcome.engine_seconds,

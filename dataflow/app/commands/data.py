@@ -79,7 +79,7 @@ def predictions(
 
 
 def check(data_set: Checked, mode: ForMode = None, seed: Seed = SEED, as_json: AsJson = False) -> None:
-    """Report coverage, gaps and every fault of a data set. Exit code 1 if there is a fault.
+    """Report coverage, gaps and faults of a data set: of each file the first of each kind. Exit code 1 if there is one.
 
     Example:  basis data check ../shared/data --mode btc_basis
     """
