@@ -24,7 +24,7 @@ from tests.crash.left_behind import Log, WholeRun, assert_prefix, assert_replays
 from tests.crash.stopping import MODE, Stopped, Writer, run_with_writer
 from tests.support.markets import violent_market
 
-ROWS = 24
+ROWS = 32
 
 
 def full_disk() -> OSError:
@@ -40,7 +40,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def market() -> Market:
-    """A violent day."""
+    """A violent day and a third."""
     return violent_market(MODE, 3, ROWS)
 
 
