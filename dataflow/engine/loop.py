@@ -364,7 +364,7 @@ class Engine:
                 )
         if not settled:
             return state, columns
-        after = self._settled_again(row, state)
+        after = self._valued_again(row, state, is_decided=False)
         return self._carried(state, after, 0), after
 
     def equity_usd(self, row: int, state: RunState) -> float:
@@ -372,13 +372,10 @@ class Engine:
         number = np.array([float(state.row)])
         return float(self._evaluate(("equity_usd",), row, row + 1, state, number, _ONE_OLD)["equity_usd"][0])
 
-    def _settled_again(self, row: int, state: RunState) -> dict[str, Column]:
-        """Every observe column of a row that is settled and not yet decided."""
-        return self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD, np.ones(1))
-
-    def _decided(self, row: int, state: RunState) -> dict[str, Column]:
-        """Every observe column of a row whose decision is executed."""
-        return self._evaluate(self._names, row, row + 1, state, np.array([float(state.row)]), _ONE_OLD, np.zeros(1))
+    def _valued_again(self, row: int, state: RunState, *, is_decided: bool) -> dict[str, Column]:
+        """Every observe column of a row that is already settled, before or after its decision."""
+        number, candle = np.array([float(state.row)]), np.zeros(1) if is_decided else np.ones(1)
+        return self._evaluate(self._names, row, row + 1, state, number, _ONE_OLD, candle)
 
     def _value(self, row: int, state: RunState, passed: PassedBooks) -> None:
         """Say what the books of a decision are worth, and record them, whether or not the decision came to its end.
@@ -388,15 +385,11 @@ class Engine:
         books = passed.holdings
         if not books:
             return
-        rows, settled = len(books), np.zeros(len(books))
+        rows = len(books)
         known = {
-            **self._parameters.inputs,
+            **self._known(row, row + 1, state, np.full(rows, float(state.row)), np.zeros(rows)),
             **self._market.repeated(row, rows),
-            **state.values,
             **self._parameters.groups.columns(books),
-            "row_number": np.full(rows, float(state.row)),
-            "row_is_new": settled,
-            "candle_is_new": settled,
             "epoch_seconds": np.full(rows, self._market.epoch_seconds[row]),
         }
         values = self._unchecked.evaluate(self._recorded, known)
@@ -437,7 +430,7 @@ class Engine:
         for source in self._settlements:
             changes |= source.traded(row, before, holdings, state)
         state = state.with_values(changes)
-        after = self._settled_again(row, state)
+        after = self._valued_again(row, state, is_decided=False)
         return self._carried(state, after, 0), after
 
     def _closed_inside_candle(self, columns: Columns) -> tuple[str, ...]:
@@ -489,7 +482,7 @@ class Engine:
         for source in self._settlements:
             changes |= source.traded(row, before, outcome.holdings, state)
         state = state.with_values(changes).moved(operations=state.operations + outcome.attempted)
-        after = self._decided(row, state)
+        after = self._valued_again(row, state, is_decided=True)
         state = self._carried(state, after, 0)
         if outcome.confirmed:
             resets = {
