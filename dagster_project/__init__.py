@@ -1,1 +1,1 @@
-"""Orchestration only: the graph of every mode as Dagster assets, a month a partition, worked by ``dataflow.app``."""
+"""Orchestration only: the graph of every mode as Dagster assets, a month a partition, run by ``dataflow.services``."""

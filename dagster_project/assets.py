@@ -1,6 +1,6 @@
 """The assets of a mode, generated from its graph: data, one a node, twelve event logs, results, state and report.
 
-A mode is one multi-asset whose body runs one month through ``dataflow.app`` and shows what was recorded.
+A mode is one multi-asset whose body runs one month through ``dataflow.services`` and shows what was recorded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,15 +16,15 @@ from dagster_project.partitions import MonthOfRun, Months, month_of_run
 from dagster_project.recorded import RecordedRun, column_schema, data_schema, recorded_run, report_metadata
 from dagster_project.run_config import RunOptions, request_of
 from dagster_project.state_chain import StateChain
-from dataflow.app.backtest import CompletedRun, load_request_config, run_backtest
-from dataflow.app.config_files import load_run_config
-from dataflow.app.provenance import code_version
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest
-from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
-from dataflow.engine.state import RunState
-from dataflow.engine.validation import MARKET_INPUTS
-from dataflow.records.reading import event_name
+from dataflow.graph.build import OBSERVE_STAGES, Graph, Node
+from dataflow.graph.state import RunState
+from dataflow.graph.validation import MARKET_INPUTS
+from dataflow.records.log.reading import event_name
 from dataflow.records.report.pages import write_report
+from dataflow.services.backtest import CompletedRun, load_request_config, run_backtest
+from dataflow.services.provenance import code_version
 from schemas.errors import PlatformError
 from schemas.models.events import EVENT_TYPES
 

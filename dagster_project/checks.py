@@ -14,12 +14,12 @@ import numpy as np
 
 from dagster_project.recorded import RecordedRun
 from dataflow.engine.backtest import Backtest
-from dataflow.engine.graph import OBSERVE_STAGES
-from dataflow.engine.state import RunState
-from dataflow.engine.validation import validate_operations, validate_stage
+from dataflow.graph.build import OBSERVE_STAGES
+from dataflow.graph.state import RunState
+from dataflow.graph.validation import validate_operations, validate_stage
 from dataflow.maths.returns import annualised_return
-from dataflow.records.reading import event_name, read_models
-from dataflow.records.replay import ReplayReport, replay
+from dataflow.records.audit.replay import ReplayReport, replay
+from dataflow.records.log.reading import event_name, read_models
 from schemas.errors import PlatformError
 from schemas.models.events import EVENT_TYPES, OperationExecutionEvent, ReconciliationEvent
 from schemas.units import SECONDS_PER_DAY

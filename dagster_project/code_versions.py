@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dataflow.engine.graph import Graph, Node
+from dataflow.graph.build import Graph, Node
 
 _OURS: Final = ("schemas", "dataflow", "strategies")
 _LENGTH: Final = 12

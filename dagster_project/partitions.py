@@ -12,8 +12,8 @@ from typing import Final, Self
 import dagster as dg
 import numpy as np
 
-from dataflow.app.backtest import BacktestRequest
-from dataflow.app.instants import parse_instant
+from dataflow.records.log.instant_options import parse_instant
+from dataflow.services.backtest import BacktestRequest
 from schemas.errors import ConfigValidationError
 
 FIRST_MONTH_VARIABLE: Final = "BASIS_FIRST_MONTH"

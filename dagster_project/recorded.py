@@ -9,9 +9,9 @@ import numpy as np
 import pandera.pandas as pa
 import pyarrow.parquet as pq
 
-from dataflow.engine.graph import OBSERVE_STAGES, Graph, Node
-from dataflow.records.parquet_stages import INSTANT_COLUMN
-from dataflow.records.results import MANIFEST_FILE
+from dataflow.graph.build import OBSERVE_STAGES, Graph, Node
+from dataflow.records.store.parquet_stages import INSTANT_COLUMN
+from dataflow.records.store.results import MANIFEST_FILE
 from schemas.frames import FRAMES
 from schemas.models.results import Manifest, RunSummary
 from schemas.units import Column

@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from dataflow.app.backtest import BacktestRequest
+from dataflow.services.backtest import BacktestRequest
 from schemas.errors import ConfigValidationError
 
 _MODE_FIELD: Final = "mode"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from dagster_project.partitions import MonthOfRun, Months
-from dataflow.app.backtest import SYNTHETIC
-from dataflow.engine.state import RunState
+from dataflow.graph.state import RunState
+from dataflow.services.backtest import SYNTHETIC
 from schemas.errors import LogWriteError, StateInconsistentError
 
 _DIGEST_LENGTH: Final = 16

@@ -8,28 +8,28 @@ from typing import Literal
 
 import numpy as np
 
-from dataflow.engine.capital_flows import CapitalFlows, Till
-from dataflow.engine.column_facts import ColumnFacts, column_facts
-from dataflow.engine.component_logs import ComponentLogs
 from dataflow.engine.cycle_search import cycle_search_off
-from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
-from dataflow.engine.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
-from dataflow.engine.first_break import BreakWatch
-from dataflow.engine.graph import Graph, build_graph
-from dataflow.engine.journal import Journal, JournalContext
-from dataflow.engine.liquidations import Liquidations
 from dataflow.engine.loop import Engine, RunCounts
-from dataflow.engine.market_rows import MarketRows
-from dataflow.engine.parameters import Parameters, breach_limits, build_parameters, lending_terms
-from dataflow.engine.settlements import SettlementSource, StakingRewards, UnstakeClaims
-from dataflow.engine.state import RunState
 from dataflow.engine.statistics import RunStatistics
-from dataflow.engine.tight_loop import TightLoop
-from dataflow.engine.validation import CallCheck, validate_operations, validate_stage
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
+from dataflow.execution.gateway import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.execution.liquidations import Liquidations
+from dataflow.execution.tight_loop import TightLoop
+from dataflow.graph.build import Graph, build_graph
+from dataflow.graph.column_facts import ColumnFacts, column_facts
+from dataflow.graph.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
+from dataflow.graph.inputs import Parameters, breach_limits, build_parameters, lending_terms
+from dataflow.graph.market_rows import MarketRows
+from dataflow.graph.state import RunState
+from dataflow.graph.validation import CallCheck, validate_operations, validate_stage
+from dataflow.journal.component_logs import ComponentLogs
+from dataflow.journal.first_break import BreakWatch
+from dataflow.journal.recorder import Journal, JournalContext
 from dataflow.market.market import CANDLE_COLUMNS, DUST_PRICE, REWARD_FEED, Market, MarketRequest, RewardPayout
 from dataflow.market.series import prediction_series
-from dataflow.records.event_log import DomainEventLogger
+from dataflow.records.log.event_log import DomainEventLogger
+from dataflow.settlement.capital_flows import CapitalFlows, Till
+from dataflow.settlement.sources import SettlementSource, StakingRewards, UnstakeClaims
 from dataflow.venues.faults.report import FaultSource
 from dataflow.venues.simulated.liquidation import SimulatedLiquidator
 from dataflow.venues.simulated.router import SimulatedPort

@@ -15,23 +15,23 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from dataflow.engine.books import PassedBooks
-from dataflow.engine.capital_flows import booked, nothing_due
 from dataflow.engine.chunk import Chunk
-from dataflow.engine.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
-from dataflow.engine.executors import Executor, PlanExecutor
-from dataflow.engine.graph import EXECUTE_STAGES, OBSERVE_STAGES, Graph, Node
 from dataflow.engine.interrupts import LetThrough, held_interrupts
-from dataflow.engine.journal import HEALTH_ROWS, Journal, row_of
-from dataflow.engine.liquidations import LiquidationRow, Liquidations
-from dataflow.engine.market_rows import MarketRows
-from dataflow.engine.parameters import Parameters
-from dataflow.engine.settlements import SettlementSource
-from dataflow.engine.state import NEVER, RunState
-from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
-from dataflow.engine.trade_sizes import order_value_usd, within_trade_sizes
 from dataflow.engine.windows import WindowPolicy
-from dataflow.records.event_log import FLUSH_SECONDS
+from dataflow.execution.liquidations import LiquidationRow, Liquidations
+from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
+from dataflow.execution.trade_sizes import order_value_usd, within_trade_sizes
+from dataflow.graph.build import EXECUTE_STAGES, OBSERVE_STAGES, Graph, Node
+from dataflow.graph.executors import Executor, PlanExecutor
+from dataflow.graph.inputs import Parameters
+from dataflow.graph.market_rows import MarketRows
+from dataflow.graph.state import NEVER, RunState
+from dataflow.journal.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
+from dataflow.journal.interim import PassedBooks
+from dataflow.journal.recorder import HEALTH_ROWS, Journal, row_of
+from dataflow.records.log.event_log import FLUSH_SECONDS
+from dataflow.settlement.capital_flows import booked, nothing_due
+from dataflow.settlement.sources import SettlementSource
 from schemas.decisions import DecisionRule
 from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
 from schemas.operations import DecisionType, DeltaType

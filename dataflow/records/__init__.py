@@ -8,16 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from dataflow.records.component_logs import StructuredLogger
-    from dataflow.records.event_log import DomainEventLogger
-    from dataflow.records.log_directory import LogDirectoryManager
+    from dataflow.records.log.component_logs import StructuredLogger
+    from dataflow.records.log.event_log import DomainEventLogger
+    from dataflow.records.log.log_directory import LogDirectoryManager
 
 __all__ = ["DomainEventLogger", "LogDirectoryManager", "StructuredLogger"]
 
 _HOMES: Final = {
-    "DomainEventLogger": "dataflow.records.event_log",
-    "LogDirectoryManager": "dataflow.records.log_directory",
-    "StructuredLogger": "dataflow.records.component_logs",
+    "DomainEventLogger": "dataflow.records.log.event_log",
+    "LogDirectoryManager": "dataflow.records.log.log_directory",
+    "StructuredLogger": "dataflow.records.log.component_logs",
 }
 
 

@@ -1,7 +1,7 @@
 """The configuration of one run: a mode, its venues, its share class and a scenario (domain section 10).
 
 ``ModeConfig`` and ``RunConfig`` cannot exist with a broken rule: both raise one ``ValidationError`` that holds every
-fault at the location of its key. ``dataflow.app.config_files`` turns those into faults with file and line.
+fault at the location of its key. ``dataflow.config.files`` turns those into faults with file and line.
 """
 
 import hashlib

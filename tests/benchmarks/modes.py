@@ -9,11 +9,11 @@ from typing import Any, Final
 import orjson
 from pydantic import BaseModel
 
-from dataflow.app.backtest import BacktestRequest, load_run_market
-from dataflow.app.config_files import load_run_config
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest, BacktestOutcome, VenueSetup
-from dataflow.engine.delivery import SimulatedClock
+from dataflow.execution.gateway import SimulatedClock
 from dataflow.market.market import Market
+from dataflow.services.backtest import BacktestRequest, load_run_market
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.models.events import (
     ExecutionDeltaEvent,

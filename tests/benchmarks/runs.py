@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from dataflow.app.config_files import load_run_config
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest, BacktestOutcome, ColumnSink, VenueSetup
-from dataflow.engine.component_logs import ComponentLogs
+from dataflow.journal.component_logs import ComponentLogs
 from dataflow.market.market import Market
-from dataflow.records.event_log import DomainEventLogger
-from dataflow.records.parquet_stages import StageFile
+from dataflow.records.log.event_log import DomainEventLogger
+from dataflow.records.store.parquet_stages import StageFile
 from schemas.units import Column, Instants
 from tests.benchmarks.float_loop import FloatLoop
 from tests.benchmarks.hand_book import Book, Settings

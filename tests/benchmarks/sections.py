@@ -19,19 +19,19 @@ import numpy as np
 import orjson
 
 from dataflow.engine.backtest import Backtest, EngineOptions
-from dataflow.engine.component_logs import ComponentLogs
-from dataflow.engine.event_fields import exposure_columns, position_columns
-from dataflow.engine.journal import Draft
 from dataflow.engine.statistics import RunStatistics
-from dataflow.engine.validation import validate_stage
+from dataflow.graph.validation import validate_stage
+from dataflow.journal.component_logs import ComponentLogs
+from dataflow.journal.event_fields import exposure_columns, position_columns
+from dataflow.journal.recorder import Draft
 from dataflow.market.market import Market
 from dataflow.maths.returns import FlowHistory
-from dataflow.records.bulk_lines import BulkEncoder, FieldValue
-from dataflow.records.event_csv import export_events
-from dataflow.records.event_log import DomainEventLogger
-from dataflow.records.hash_chain import HashChain
-from dataflow.records.parquet_stages import StageFile
-from dataflow.records.reading import event_name
+from dataflow.records.log.bulk_lines import BulkEncoder, FieldValue
+from dataflow.records.log.event_csv import export_events
+from dataflow.records.log.event_log import DomainEventLogger
+from dataflow.records.log.hash_chain import HashChain
+from dataflow.records.log.reading import event_name
+from dataflow.records.store.parquet_stages import StageFile
 from schemas.models.events import DomainEvent, ExposureSnapshot, PositionSnapshot
 from schemas.units import SECONDS_PER_HOUR, Column
 from tests.benchmarks.float_loop import FloatLoop
@@ -233,7 +233,7 @@ def command_line() -> Iterator[Line]:
     against imports that leave Hamilton's extensions out, as our own do, and two synthetic years of a thousand orders.
     """
     basis = Path(sys.executable).with_name("basis")
-    if find_spec("dataflow.app.cli") is None or not basis.is_file():
+    if find_spec("dataflow.cli.main") is None or not basis.is_file():
         yield Line("basis backtest", None, 3.0, "skipped: the command line is not installed")
         return
     real = _ROOT.parent / "shared" / "data"

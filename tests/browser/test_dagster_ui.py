@@ -27,7 +27,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from dagster_project.checks import check_specs
 from dagster_project.definitions import job_name
 from dagster_project.partitions import Months
-from dataflow.engine.graph import STAGES
+from dataflow.graph.build import STAGES
 from tests.browser.conftest import PICTURES
 
 pytestmark = pytest.mark.browser

@@ -15,8 +15,8 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
-from dataflow.app.backtest import BacktestRequest, run_backtest
 from dataflow.records.report.pages import write_report
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from tests.browser.conftest import PICTURES
 from tests.support.runs import results_dir_of
 

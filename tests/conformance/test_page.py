@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dataflow.app.reference import render_venues_markdown
+from dataflow.reference.pages import render_venues_markdown
 from dataflow.venues.capabilities import SIMULATED
 from dataflow.venues.conformance import CASES
 
@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "venues.md"
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render_venues_markdown(), "run `python -m dataflow.app.reference`"
+    assert PAGE.read_text(encoding="utf-8") == render_venues_markdown(), "run `python -m dataflow.reference.pages`"
 
 
 def test_the_page_names_every_venue_and_every_case() -> None:

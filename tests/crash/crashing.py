@@ -21,7 +21,7 @@ from typing import Final
 
 import dataflow.engine.backtest
 import dataflow.engine.chunk
-from dataflow.app.backtest import BacktestRequest, run_backtest
+from dataflow.services.backtest import BacktestRequest, run_backtest
 
 WINDOW_ROWS: Final = 12
 """Rows between two flushes of the log; the first row, with its decision, is flushed alone."""

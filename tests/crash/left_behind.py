@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from dataflow.records.replay import ReplayReport, replay
+from dataflow.records.audit.replay import ReplayReport, replay
 from tests.support.runs import EVENT_NAMES, business_lines
 
 Record = dict[str, object]

@@ -1,7 +1,7 @@
 """The command line with chunks of 100 rows, so that a short run writes its log in many parts; a program of its own."""
 
 import dataflow.engine.chunk
-from dataflow.app.cli import main
+from dataflow.cli.main import main
 
 if __name__ == "__main__":
     dataflow.engine.chunk.CHUNK_ROWS = 100

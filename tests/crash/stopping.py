@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dataflow.market.market import Market
-from dataflow.records.append_file import Write
-from dataflow.records.event_log import DomainEventLogger
+from dataflow.records.log.append_file import Write
+from dataflow.records.log.event_log import DomainEventLogger
 from tests.support.runs import CORRELATION_ID, PID, prepared
 
 MODE = "btc_basis"

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, run_backtest
-from dataflow.market.synthetic import write_synthetic
-from dataflow.records.results import RunEntry, list_results
+from dataflow.market.synthetic.data_set import write_synthetic
+from dataflow.records.store.results import RunEntry, list_results
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.errors import ErrorCode, LogWriteError
 from schemas.models.results import RunStatus
 from tests.crash.left_behind import Log, WholeRun, assert_component_logs_parse, assert_replays, log_directories

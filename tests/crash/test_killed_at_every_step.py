@@ -22,10 +22,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dataflow.app.cli import app
-from dataflow.market.synthetic import write_synthetic
-from dataflow.records.reading import torn_tails
-from dataflow.records.results import RunEntry, list_results, load_summary
+from dataflow.cli.main import app
+from dataflow.market.synthetic.data_set import write_synthetic
+from dataflow.records.log.reading import torn_tails
+from dataflow.records.store.results import RunEntry, list_results, load_summary
 from schemas.models.results import RunStatus
 from tests.crash.left_behind import (
     Log,

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.market.synthetic import write_synthetic
-from dataflow.records.reading import torn_tails
-from dataflow.records.results import list_results
+from dataflow.market.synthetic.data_set import write_synthetic
+from dataflow.records.log.reading import torn_tails
+from dataflow.records.store.results import list_results
 from schemas.errors import ErrorCode
 from schemas.models.results import RunStatus
 from tests.crash.left_behind import (

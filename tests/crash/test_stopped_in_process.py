@@ -18,7 +18,7 @@ import pytest
 import dataflow.engine.backtest
 import dataflow.engine.chunk
 from dataflow.market.market import Market
-from dataflow.records.reading import torn_tails
+from dataflow.records.log.reading import torn_tails
 from schemas.errors import ErrorCode, LogWriteError
 from tests.crash.left_behind import Log, WholeRun, assert_prefix, assert_replays
 from tests.crash.stopping import MODE, Stopped, Writer, run_with_writer

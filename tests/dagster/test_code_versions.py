@@ -13,7 +13,7 @@ import pytest
 
 from dagster_project import code_versions as versions
 from dagster_project.code_versions import Symbol, code_versions, source_of
-from dataflow.app.config_files import load_run_config
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest
 
 Package = Callable[..., dict[Symbol, str]]

@@ -19,14 +19,14 @@ import dagster_project.assets as assets_module
 import dagster_project.checks as checks_module
 from dagster_project.definitions import build_definitions, job_name
 from dagster_project.partitions import Months
-from dataflow.app.backtest import BacktestRequest, run_backtest
-from dataflow.engine import frame_bounds, validation
 from dataflow.engine.backtest import ExecutorName
-from dataflow.engine.graph import OBSERVE_STAGES
-from dataflow.records.log_fault import LogFault
-from dataflow.records.reading import EventRecord, event_name, read_events
-from dataflow.records.replay import ReplayReport, replay
-from dataflow.records.results import load_summary
+from dataflow.graph import frame_bounds, validation
+from dataflow.graph.build import OBSERVE_STAGES
+from dataflow.records.audit.replay import ReplayReport, replay
+from dataflow.records.log.log_fault import LogFault
+from dataflow.records.log.reading import EventRecord, event_name, read_events
+from dataflow.records.store.results import load_summary
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.errors import PlatformError
 from schemas.frames import FRAME_ERRORS, FRAMES
 from schemas.models.events import EVENT_TYPES

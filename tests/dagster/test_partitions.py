@@ -8,8 +8,8 @@ import pytest
 from dagster_project.partitions import MonthOfRun, Months, month_of_run
 from dagster_project.run_config import RunOptions, request_of
 from dagster_project.state_chain import StateChain
-from dataflow.app.backtest import BacktestRequest
-from dataflow.engine.state import RunState
+from dataflow.graph.state import RunState
+from dataflow.services.backtest import BacktestRequest
 from schemas.errors import ConfigValidationError, LogWriteError, StateInconsistentError
 
 MONTHS = Months("2024-01", "2024-03")

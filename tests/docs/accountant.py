@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from dataflow.app.backtest import run_backtest
+from dataflow.services.backtest import run_backtest
 from tests.docs.accountant_book import request_of
 from tests.docs.markdown import DOCS, Fence, fences
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataflow.app.backtest import BacktestRequest, load_request_config, load_run_market
-from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.engine.backtest import Backtest, VenueSetup
-from dataflow.engine.delivery import SimulatedClock
-from dataflow.engine.operation_records import fee_key
+from dataflow.execution.gateway import SimulatedClock
+from dataflow.journal.operations import fee_key
 from dataflow.market.market import Market
+from dataflow.services.backtest import BacktestRequest, load_request_config, load_run_market
+from dataflow.services.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.venues.faults.report import FaultReport, InjectedFault
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.decisions import DecisionRule

@@ -28,7 +28,7 @@ def _basis() -> "click.Command":
         warnings.simplefilter("ignore", DeprecationWarning)  # Typer imports names that Click has deprecated
         from typer.main import get_command
 
-        from dataflow.app.cli import app
+        from dataflow.cli.main import app
 
         return get_command(app)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from dataflow.app.backtest import BacktestRequest, run_backtest
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.models.results import RunSummary
 
 LOW_COLLATERAL: Final = tuple(f"venue:{venue}.collateral_factor=0.35" for venue in ("binance", "bybit", "okx"))

@@ -13,8 +13,8 @@ import pyarrow.parquet as arrow_parquet
 import pytest
 from typer.testing import CliRunner
 
-from dataflow.app.backtest import SYNTHETIC, resolve_data_set
-from dataflow.app.cli import app
+from dataflow.cli.main import app
+from dataflow.services.backtest import SYNTHETIC, resolve_data_set
 from tests.docs.markdown import DOCS, fences, tables
 
 PAGE = DOCS / "adding_a_mode.md"

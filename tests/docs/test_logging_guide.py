@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from dataflow.records.log_directory import COMPONENTS, component_log_name
+from dataflow.records.log.log_directory import COMPONENTS, component_log_name
 from schemas import models
 from schemas.models.events import EVENT_TYPES, DomainEvent
 from tests.docs.markdown import DOCS, Fence, fences, tables

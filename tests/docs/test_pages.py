@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from dataflow.app.config_files import list_modes, load_run_config
+from dataflow.config.files import list_modes, load_run_config
 from schemas.error_codes import ErrorCode
 from tests.docs.markdown import DOCS, ROOT, Fence, anchors, code_spans, fences, links, pages, prose
 from tests.docs.names import imported, options_of

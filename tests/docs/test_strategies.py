@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, run_backtest
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.decisions import DecisionRule
 from schemas.models.results import RunSummary
 from strategies import basis, lending

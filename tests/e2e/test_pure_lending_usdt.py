@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow.parquet as arrow_parquet
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, CompletedRun, run_backtest
-from dataflow.records.log_directory import COMPONENTS, component_log_name
-from dataflow.records.reading import read_events
-from dataflow.records.replay import replay
+from dataflow.records.audit.replay import replay
+from dataflow.records.log.log_directory import COMPONENTS, component_log_name
+from dataflow.records.log.reading import read_events
+from dataflow.services.backtest import BacktestRequest, CompletedRun, run_backtest
 from schemas.models.events import EVENT_TYPES
 from schemas.models.results import Manifest, RunStatus, RunSummary
 from tests.support.data_sets import write_data_set

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dataflow.records.event_log import DomainEventLogger
-from dataflow.records.replay import replay
+from dataflow.records.audit.replay import replay
+from dataflow.records.log.event_log import DomainEventLogger
 from schemas.errors import OrderValidationError
 from schemas.intents import OrderIntent, supply
 from schemas.models.events import AtomicOperationGroupEvent

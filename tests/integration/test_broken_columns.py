@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, run_backtest
 from dataflow.engine.backtest import ExecutorName
-from dataflow.engine.graph import OBSERVE_STAGES
+from dataflow.graph.build import OBSERVE_STAGES
 from dataflow.maths import deltas
 from dataflow.nodes import execution
 from dataflow.records import LogDirectoryManager
-from dataflow.records.reading import read_events
+from dataflow.records.log.reading import read_events
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.errors import ErrorCode, PlatformError
 from schemas.frames import FRAME_ERRORS
 from schemas.models.events import EVENT_TYPES

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dataflow.market.market import DUST_PRICE, Market
-from dataflow.records.replay import replay
+from dataflow.records.audit.replay import replay
 from schemas.units import Column
 from strategies import hedged, leverage, staking
 from tests.support.rewards import DAY_ROWS, EIGEN_KEY, ETHFI_KEY, GAS_GWEI, PRICE, market_of, run_of

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dataflow.maths.costs import CostModel
-from dataflow.records.replay import replay
+from dataflow.records.audit.replay import replay
 from schemas.errors import (
     HandshakeInvalidError,
     NegativePositionError,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
-from dataflow.records.replay import replay
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.audit.replay import replay
 from tests.support.runs import (
     HEALTH,
     MemoryRun,

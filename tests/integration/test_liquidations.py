@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from dataflow.app.run_laws import attribution_faults, conservation_faults, replay_faults
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.audit.laws import attribution_faults, conservation_faults, replay_faults
 from schemas.operations import DeltaType
 from strategies import basis, leverage
 from tests.support.gaps import PRICES, flat_market, with_gap

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.app.config_files import list_modes, list_scenarios
-from dataflow.app.fault_plans import fault_wrapper
-from dataflow.app.run_laws import OF_CAPITAL
-from dataflow.app.stress import ShockedRun, shocked
+from dataflow.config.files import list_modes, list_scenarios
 from dataflow.engine.backtest import VenueSetup
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
-from dataflow.records.replay import replay
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.audit.laws import OF_CAPITAL
+from dataflow.records.audit.replay import replay
+from dataflow.services.fault_plans import fault_wrapper
+from dataflow.services.stress import ShockedRun, shocked
 from schemas.errors import ConfigValidationError
 from schemas.models.results import BreakKind, FirstBreak
 from tests.support.runs import MemoryRun, prepared, run_in_memory

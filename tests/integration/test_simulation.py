@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dataflow.app import simulate as simulation
-from dataflow.app.cli import app
-from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
-from dataflow.app.run_laws import attribution_faults, conservation_faults, replay_faults
-from dataflow.app.simulate import (
+from dataflow.cli.main import app
+from dataflow.engine.backtest import VenueSetup
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.audit.laws import attribution_faults, conservation_faults, replay_faults
+from dataflow.services import simulate as simulation
+from dataflow.services.fault_plans import fault_wrapper, load_fault_plan
+from dataflow.services.simulate import (
     DEFINED_STOPS,
     OPERATIONS_MIN,
     ROWS_MIN,
@@ -28,8 +30,6 @@ from dataflow.app.simulate import (
     simulate,
     simulate_run,
 )
-from dataflow.engine.backtest import VenueSetup
-from dataflow.market.random_markets import random_market
 from schemas.errors import ErrorCode, InvalidModeError
 from schemas.units import Column
 from strategies.registry import MODES

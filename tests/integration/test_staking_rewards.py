@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dataflow.market.market import DUST_PRICE
-from dataflow.market.random_markets import random_market
-from dataflow.records.replay import replay
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.audit.replay import replay
 from schemas.errors import MissingPriceError
 from tests.support.rewards import (
     DAY_ROWS,

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, CompletedRun, run_backtest
 from dataflow.records import DomainEventLogger, LogDirectoryManager, StructuredLogger
-from dataflow.records.append_file import part_paths
-from dataflow.records.log_directory import COMPONENTS, component_log_name
-from dataflow.records.reading import event_counts, read_events, read_models
-from dataflow.records.replay import replay
-from dataflow.records.results import export_csv
+from dataflow.records.audit.replay import replay
+from dataflow.records.log.append_file import part_paths
+from dataflow.records.log.log_directory import COMPONENTS, component_log_name
+from dataflow.records.log.reading import event_counts, read_events, read_models
+from dataflow.records.store.results import export_csv
+from dataflow.services.backtest import BacktestRequest, CompletedRun, run_backtest
 from schemas.errors import PlatformError
 from schemas.models.events import EVENT_TYPES, PositionSnapshot
 from tests.support.data_sets import violent_data_set

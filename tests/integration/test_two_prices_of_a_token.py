@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
-from dataflow.records.replay import replay
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.audit.replay import replay
 from schemas.intents import OrderIntent, perp_trade, spot_trade, stake, swap, transfer, unstake
 from schemas.operations import OrderSide, StrategyIntent
 from tests.support.runs import MemoryRun, bits_of, prepared, run_in_memory

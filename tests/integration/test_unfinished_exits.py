@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.app.fault_plans import fault_wrapper
 from dataflow.engine.backtest import VenueSetup
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.services.fault_plans import fault_wrapper
 from dataflow.venues.faults.plan import FaultKind, FaultPlan, FaultRule
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.app.config_files import load_run_config
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest, EngineOptions
-from dataflow.engine.capital_flows import schedule
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
-from dataflow.records.replay import replay
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.audit.replay import replay
+from dataflow.settlement.capital_flows import schedule
 from schemas.flows import CapitalFlow
 from strategies.registry import MODES
 from tests.support import leaving_strategy

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.app.config_files import list_modes
-from dataflow.app.run_laws import OF_CAPITAL
-from dataflow.engine.capital_flows import schedule
+from dataflow.config.files import list_modes
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
-from dataflow.records.replay import replay
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.audit.laws import OF_CAPITAL
+from dataflow.records.audit.replay import replay
+from dataflow.settlement.capital_flows import schedule
 from schemas.flows import CapitalFlow, DueFlow, FlowKind, FlowSpeed
 from schemas.units import SECONDS_PER_HOUR, Column
 from tests.support.markets import partition, quiet_market

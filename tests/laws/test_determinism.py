@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine.tight_loop import operation_identifier
+from dataflow.execution.tight_loop import operation_identifier
 from tests.laws.conftest import ROWS, ViolentRun
 from tests.support.markets import BASIS_MODES, MODES, violent_market
 from tests.support.runs import (

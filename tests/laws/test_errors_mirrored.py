@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.app.config_files import load_run_config
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest
-from dataflow.engine.component_logs import ComponentLogs
+from dataflow.journal.component_logs import ComponentLogs
 from dataflow.nodes import pnl
-from dataflow.records.log_directory import component_log_name
-from dataflow.records.reading import read_events, read_models
+from dataflow.records.log.log_directory import component_log_name
+from dataflow.records.log.reading import read_events, read_models
 from schemas.errors import REGISTRY, ErrorCode
 from schemas.models.events import EVENT_TYPES, SystemErrorEvent
 from tests.support.faults import break_node, nan_at_last, overstate_deltas

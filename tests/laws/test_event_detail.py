@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from dataflow.records import LogDirectoryManager
-from dataflow.records.replay import replay
-from dataflow.records.verification import verify
+from dataflow.records.audit.replay import replay
+from dataflow.records.audit.verification import verify
 from schemas.models.results import EventDetail
 from tests.support.markets import MODES, violent_market
 from tests.support.runs import (

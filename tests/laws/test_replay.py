@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.records.replay import replay
-from dataflow.records.verification import verify
+from dataflow.records.audit.replay import replay
+from dataflow.records.audit.verification import verify
 from tests.laws.conftest import SEEDS, ViolentRun
 from tests.support.markets import MODES, violent_market
 from tests.support.runs import MemoryRun, prepared, run_in_memory, run_in_partitions

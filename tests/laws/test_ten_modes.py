@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine.state import RunState
+from dataflow.graph.state import RunState
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
+from dataflow.market.synthetic.random_markets import random_market
 from strategies.registry import MODES
 from tests.support.events import rows_of_events
 from tests.support.gaps import PRICES, with_gap

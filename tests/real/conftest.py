@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, CompletedRun, run_backtest
+from dataflow.services.backtest import BacktestRequest, CompletedRun, run_backtest
 from strategies.registry import MODES
 
 START, END = "2024-05-12T00:00Z", "2025-03-31T00:00Z"

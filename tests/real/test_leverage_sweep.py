@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, load_run_market
 from dataflow.engine.backtest import Backtest, BacktestOutcome
 from dataflow.market.market import Market
+from dataflow.services.backtest import BacktestRequest, load_run_market
 from schemas.errors import ConfigValidationError
 from tests.real.conftest import END, START
 from tests.support.runs import CORRELATION_ID, PID, prepared

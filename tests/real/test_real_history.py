@@ -9,8 +9,8 @@ from collections import Counter
 import pyarrow.parquet as arrow_parquet
 import pytest
 
-from dataflow.app.backtest import CompletedRun
-from dataflow.records.reading import event_counts, read_events, read_models
+from dataflow.records.log.reading import event_counts, read_events, read_models
+from dataflow.services.backtest import CompletedRun
 from schemas.models.events import EVENT_TYPES, PositionSnapshot
 from schemas.operations import DecisionType
 from tests.real.conftest import HOURLY_MODES, RealRun

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dataflow.app.backtest import CompletedRun
-from dataflow.app.cli import app
-from dataflow.market.predictions import predict_data_set
-from dataflow.records.verification import verify
+from dataflow.cli.main import app
+from dataflow.market.synthetic.predictions import predict_data_set
+from dataflow.records.audit.verification import verify
+from dataflow.services.backtest import CompletedRun
 from schemas.operations import DecisionType
 from strategies.registry import MODES
 from tests.real.conftest import HOURLY_MODES, ML_MODES, RealRun

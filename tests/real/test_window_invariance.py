@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow.parquet as arrow_parquet
 import pytest
 
-from dataflow.app.backtest import CompletedRun
+from dataflow.services.backtest import CompletedRun
 from schemas.operations import DecisionType
 from tests.real.conftest import RealRun
 from tests.support.runs import business_lines, log_dir_of, read_lines, results_dir_of

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from dataflow.market.synthetic import DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_START, synthetic_series
+from dataflow.market.synthetic.data_set import DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_START, synthetic_series
 from schemas.units import Column
 
 Tables = Mapping[str, Mapping[str, npt.NDArray[np.generic]]]

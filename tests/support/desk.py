@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from dataflow.engine.books import PassedBooks
-from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
-from dataflow.engine.journal import Journal, JournalContext
-from dataflow.engine.state import PositionGroups
-from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
+from dataflow.execution.gateway import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
+from dataflow.graph.state import PositionGroups
+from dataflow.journal.interim import PassedBooks
+from dataflow.journal.recorder import Journal, JournalContext
 from dataflow.maths.costs import CostModel
-from dataflow.records.event_log import DomainEventLogger
+from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.decisions import DecisionRule

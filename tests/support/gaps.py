@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from dataflow.market.market import Market, MarketRequest
-from dataflow.market.random_markets import random_market
+from dataflow.market.synthetic.random_markets import random_market
 
 PRICES: Final = frozenset({"reference_price", "eth_price", "spot_price", "perp_mark", "candle_high", "candle_low"})
 

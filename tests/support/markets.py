@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from hypothesis import strategies as st
 
-from dataflow.app.config_files import load_run_config
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest
 from dataflow.market.market import Market, Provenance
 from schemas.units import Column, Instants

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dataflow.market.market import DUST_PRICE, Market, RewardPayout
-from dataflow.market.random_markets import random_market
+from dataflow.market.synthetic.random_markets import random_market
 from schemas.units import SECONDS_PER_DAY
 from tests.support.runs import MemoryRun, prepared, run_in_memory
 

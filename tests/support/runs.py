@@ -11,14 +11,14 @@ from typing import Final
 import numpy as np
 import orjson
 
-from dataflow.app.backtest import CompletedRun
-from dataflow.app.config_files import load_run_config
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
-from dataflow.engine.capital_flows import HISTORY
-from dataflow.engine.state import RunState
+from dataflow.graph.state import RunState
 from dataflow.market.market import Market
 from dataflow.maths.returns import FlowHistory
-from dataflow.records.event_log import DomainEventLogger
+from dataflow.records.log.event_log import DomainEventLogger
+from dataflow.services.backtest import CompletedRun
+from dataflow.settlement.capital_flows import HISTORY
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode
 from schemas.flows import DueFlow

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.app.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.engine.backtest import Backtest, VenueSetup
-from dataflow.engine.component_logs import ComponentLogs
-from dataflow.market.random_markets import random_market
-from dataflow.records.event_log import DomainEventLogger
-from dataflow.records.log_directory import LogDirectoryManager
+from dataflow.journal.component_logs import ComponentLogs
+from dataflow.market.synthetic.random_markets import random_market
+from dataflow.records.log.event_log import DomainEventLogger
+from dataflow.records.log.log_directory import LogDirectoryManager
+from dataflow.services.fault_plans import fault_wrapper, load_fault_plan
 from schemas.errors import ErrorCode, PlatformError
 from tests.support.runs import CORRELATION_ID, PID, prepared
 

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 import orjson
 
-from dataflow.engine.books import PassedBooks
-from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
-from dataflow.engine.journal import Journal, JournalContext
-from dataflow.engine.state import PositionGroups
-from dataflow.engine.tight_loop import Decision, Outcome, TightLoop
+from dataflow.execution.gateway import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
+from dataflow.graph.state import PositionGroups
+from dataflow.journal.interim import PassedBooks
+from dataflow.journal.recorder import Journal, JournalContext
 from dataflow.maths.costs import CostModel
-from dataflow.records.event_log import DomainEventLogger
+from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.venues.port import Venue
 from dataflow.venues.simulated.pool import LendingTerms
 from dataflow.venues.simulated.router import SimulatedPort

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from dataflow.engine.backtest import Backtest, VenueSetup
-from dataflow.engine.delivery import SimulatedClock
+from dataflow.execution.gateway import SimulatedClock
 from dataflow.market.market import Market
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import (

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dataflow.app.config_binding import bind
-from dataflow.app.config_files import load_run_config
-from dataflow.app.yaml_lines import Document
+from dataflow.config.binding import bind
+from dataflow.config.files import load_run_config
+from dataflow.config.yaml_lines import Document
 from schemas.models.config import (
     ModeConfig,
     ModeName,

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.app import config_loader
-from dataflow.app.config_files import (
+from dataflow.config import loader as config_loader
+from dataflow.config.files import (
     CONFIG_ROOT,
     ConfigFault,
     check_paths,
@@ -31,9 +31,9 @@ from dataflow.app.config_files import (
     load_report,
     load_run_config,
 )
-from dataflow.app.config_reference import render_configuration_markdown
-from dataflow.app.old_spellings import IGNORED
-from dataflow.app.yaml_lines import Document, compose_document, leaves, parse_scalar, read_document
+from dataflow.config.old_spellings import IGNORED
+from dataflow.config.yaml_lines import Document, compose_document, leaves, parse_scalar, read_document
+from dataflow.reference.configuration import render_configuration_markdown
 from schemas.errors import (
     ConfigValidationError,
     ErrorCode,
@@ -624,7 +624,7 @@ def test_every_key_of_the_reference_has_a_meaning() -> None:
 
 def test_loading_a_configuration_imports_no_pandas() -> None:
     script = (
-        "import sys; from dataflow.app.config_files import load_run_config; load_run_config('btc_basis');"
+        "import sys; from dataflow.config.files import load_run_config; load_run_config('btc_basis');"
         "print(sorted({'pandas', 'hamilton', 'dagster', 'pandera'} & set(sys.modules)))"
     )
     done = subprocess.run(

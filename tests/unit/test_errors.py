@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.app.reference import render_errors_markdown
+from dataflow.reference.pages import render_errors_markdown
 from schemas import errors
 from schemas.errors import COMPONENTS, REGISTRY, ErrorCode, MissingPriceError, PlatformError, Severity, precedence
 

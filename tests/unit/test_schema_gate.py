@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dataflow.app.cli import app
-from dataflow.app.config_files import CONFIG_ROOT
-from dataflow.app.schema_gate import REFERENCE, check_gate, compare_schemas, write_pages, write_schemas
+from dataflow.cli.main import app
+from dataflow.config.files import CONFIG_ROOT
+from dataflow.reference.schema_gate import REFERENCE, check_gate, compare_schemas, write_pages, write_schemas
 
 Document = dict[str, Any]
 

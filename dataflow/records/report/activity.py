@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from dataflow.records.reading import EventRecord
+from dataflow.records.log.reading import EventRecord
 from dataflow.records.report.charts import PART_COLOURS, Bar, BarChart, Mark, Strip, spoken
 from dataflow.records.report.run_files import RunFiles, number
-from dataflow.records.tables import Table, amount
+from dataflow.records.store.tables import Table, amount
 from schemas.errors import ErrorCode
 from schemas.operations import DecisionType, DeltaType, ExecutionStatus
 from schemas.units import BPS, INSTANT_DTYPE

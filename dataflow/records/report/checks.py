@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 
 from dataflow.records.report.run_files import RunFiles
-from dataflow.records.tables import ABSENT, Table, amount, facts
+from dataflow.records.store.tables import ABSENT, Table, amount, facts
 from schemas.errors import REGISTRY, ErrorCode
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import yaml
 from markupsafe import Markup
 
-from dataflow.records.instants import instant_text, utc_now
+from dataflow.records.log.instants import instant_text, utc_now
 from dataflow.records.report.charts import BarChart, TimeChart
 from dataflow.records.report.performance import MonthGrid
 from dataflow.records.report.run_files import RunFiles
 from dataflow.records.report.sections import Item, sections
-from dataflow.records.tables import Table, amount, markdown, percent, ratio
+from dataflow.records.store.tables import Table, amount, markdown, percent, ratio
 from schemas.errors import LogWriteError
 from schemas.units import Column
 

@@ -26,7 +26,7 @@ from dataflow.records.report.charts import (
     spoken,
 )
 from dataflow.records.report.run_files import RunFiles
-from dataflow.records.tables import Table, amount, percent
+from dataflow.records.store.tables import Table, amount, percent
 from schemas.units import BPS, Column
 
 _DRAWDOWN_SHOWN: Final = 0.2

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from dataflow.records.reading import EventRecord
+from dataflow.records.log.reading import EventRecord
 from dataflow.records.report.charts import GREEN, ROSE, Level, Panel, Series, Shape, TimeChart, coloured
 from dataflow.records.report.run_files import RunFiles, number, without_absent
-from dataflow.records.tables import ABSENT, Table, percent, ratio
+from dataflow.records.store.tables import ABSENT, Table, percent, ratio
 from schemas.units import NOT_APPLICABLE, Column
 
 _RATIO_SHOWN_MAX: Final = 3.0

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataflow.records.parquet_stages import INSTANT_COLUMN
-from dataflow.records.reading import EventRecord, read_events
-from dataflow.records.results import CONFIG_FILE, DATA_FILE, MANIFEST_FILE, SUMMARY_FILE, load_record
+from dataflow.records.log.reading import EventRecord, read_events
+from dataflow.records.store.parquet_stages import INSTANT_COLUMN
+from dataflow.records.store.results import CONFIG_FILE, DATA_FILE, MANIFEST_FILE, SUMMARY_FILE, load_record
 from schemas.errors import LogDirectoryError, LogSerialisationError
 from schemas.models.config import RunConfig
 from schemas.models.results import DataProvenance, Manifest, RunSummary

@@ -11,14 +11,14 @@ from dataflow.records.report.performance import MonthGrid, attribution_chart, eq
 from dataflow.records.report.rates import funding_chart, yield_chart
 from dataflow.records.report.risk import limits_table, risk_chart
 from dataflow.records.report.run_files import RunFiles
-from dataflow.records.summary_tables import (
+from dataflow.records.store.summary_tables import (
     activity_table,
     attribution_table,
     events_table,
     provenance_table,
     result_table,
 )
-from dataflow.records.tables import Table
+from dataflow.records.store.tables import Table
 
 Item = Table | Chart | MonthGrid
 

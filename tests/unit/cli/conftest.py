@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 from typer.testing import CliRunner
 
-from dataflow.app.cli import app
-from dataflow.market.synthetic import write_synthetic
+from dataflow.cli.main import app
+from dataflow.market.synthetic.data_set import write_synthetic
 
 Json = dict[str, object]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import dataflow.app.backtest
+import dataflow.services.backtest
 from schemas.errors import ErrorCode
 from tests.unit.cli.conftest import Answer, Basis
 
@@ -191,7 +191,7 @@ def test_what_nobody_expected_is_one_line(
     def broken(*_: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(dataflow.app.backtest, "load_run_market", broken)
+    monkeypatch.setattr(dataflow.services.backtest, "load_run_market", broken)
     answer = basis("backtest", "btc_basis", "--data", data_set, "--results", tmp_path / "r", "--logs", tmp_path / "l")
     _assert_one_line(answer, "ENGINE-004", 1, "RuntimeError", "--debug")
 
@@ -202,14 +202,14 @@ def test_interrupt_before_the_run_is_one_line(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dataflow.app.backtest, "load_run_market", interrupted)
+    monkeypatch.setattr(dataflow.services.backtest, "load_run_market", interrupted)
     answer = basis("backtest", "btc_basis", "--data", data_set, "--results", tmp_path / "r", "--logs", tmp_path / "l")
     _assert_one_line(answer, "ENGINE-004", 1, "interrupted")
 
 
 def _program(data_set: Path, place: Path, *options: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "dataflow.app.cli", "backtest", "btc_basis", "--data", str(data_set)),
+        *(sys.executable, "-m", "dataflow.cli.main", "backtest", "btc_basis", "--data", str(data_set)),
         *("--results", str(place / "results"), "--logs", str(place / "logs"), *options),
     ]
 
@@ -246,7 +246,7 @@ def _wait_for(condition: Callable[[], object]) -> None:
 
 def _assert_whole_lines(place: Path) -> None:
     """No results; the logs parse but for the line that the disk cut, which reading reports as torn."""
-    from dataflow.records.reading import read_events
+    from dataflow.records.log.reading import read_events
     from schemas.models.events import EVENT_TYPES
 
     assert [path for path in (place / "results").iterdir() if not path.name.startswith(".")] == []

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.app.flows_file import FlowsFile, read_flows
+from dataflow.services.flows_file import FlowsFile, read_flows
 from schemas.errors import ConfigValidationError
 from schemas.flows import DueFlow, FlowKind
 from tests.support.markets import quiet_market

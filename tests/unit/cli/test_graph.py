@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.app import graph_page
-from dataflow.app.config_files import load_run_config
-from dataflow.app.graph_view import BANDS, GraphView, graph_view, places
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest
+from dataflow.reference import graph_page
+from dataflow.reference.graph_view import BANDS, GraphView, graph_view, places
 from tests.unit.cli.conftest import Basis
 
 

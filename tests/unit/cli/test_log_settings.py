@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine.component_logs import WRITERS
-from dataflow.records.append_file import BYTES_PER_MB, part_paths
-from dataflow.records.log_directory import component_log_name
+from dataflow.journal.component_logs import WRITERS
+from dataflow.records.log.append_file import BYTES_PER_MB, part_paths
+from dataflow.records.log.log_directory import component_log_name
 from tests.unit.cli.conftest import Basis
 
 

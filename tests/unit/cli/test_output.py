@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dataflow.app.commands.output import print_table, progress_bar
+from dataflow.cli.commands.output import print_table, progress_bar
 
 
 def test_no_bar_where_standard_error_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ from typing import get_args
 import pytest
 import typer
 
-from dataflow.app.cli import app
-from dataflow.app.commands.backtest import ExecutorChoice, ValidationChoice
+from dataflow.cli.commands.backtest import ExecutorChoice, ValidationChoice
+from dataflow.cli.main import app
 from dataflow.engine.backtest import ExecutorName, Validation
 
 HEAVY = ("pandas", "hamilton", "dagster", "pyarrow", "pandera", "pydantic", "numpy")
@@ -36,7 +36,7 @@ COMMANDS = _commands()
 
 def test_help_imports_no_heavy_library() -> None:
     program = (
-        "import sys\nfrom dataflow.app.cli import main\nsys.argv = ['basis', '--help']\n"
+        "import sys\nfrom dataflow.cli.main import main\nsys.argv = ['basis', '--help']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
     )
@@ -48,7 +48,7 @@ def test_a_backtest_does_not_load_what_only_the_report_needs(data_set: Path, tmp
     run = ["backtest", "pure_lending_usdt", "--data", data_set, "--end", "2024-01-02"]
     places = ["--results", tmp_path / "results", "--logs", tmp_path / "logs"]
     program = (
-        "import sys\nfrom dataflow.app.cli import main\n"
+        "import sys\nfrom dataflow.cli.main import main\n"
         f"sys.argv = ['basis', *{[str(each) for each in (*run, *places)]!r}]\n"
         "try:\n    main()\nexcept SystemExit as done:\n    print('EXIT', done.code)\n"
         "print('LOADED', [name for name in ('plotly', 'jinja2', 'narwhals') if name in sys.modules])"
@@ -59,7 +59,7 @@ def test_a_backtest_does_not_load_what_only_the_report_needs(data_set: Path, tmp
 
 def test_the_installed_program_shows_its_version() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dataflow.app.cli", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "dataflow.cli.main", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("basis 0.")
 
@@ -93,7 +93,7 @@ def test_choices_are_those_of_the_engine() -> None:
 
 
 def test_options_of_backtest_cover_the_request() -> None:
-    from dataflow.app.backtest import BacktestRequest
+    from dataflow.services.backtest import BacktestRequest
 
     given = {param.name for param in COMMANDS["backtest"].params}
     spelled = {"scenarios": "scenario", "overrides": "set_", "validation": "validate"}

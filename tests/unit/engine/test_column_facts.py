@@ -2,8 +2,8 @@
 
 import pytest
 
-from dataflow.app.config_files import list_modes
-from dataflow.engine.graph import OBSERVE_STAGES
+from dataflow.config.files import list_modes
+from dataflow.graph.build import OBSERVE_STAGES
 from tests.support.runs import prepared
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.engine.delivery import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.execution.gateway import Delivery, ExecutionPolicy, SimulatedClock
 from schemas.errors import (
     ErrorCode,
     ReconciliationTimeoutError,

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.engine.frame_bounds import within_bounds
-from dataflow.engine.validation import validate_stage
+from dataflow.graph.frame_bounds import within_bounds
+from dataflow.graph.validation import validate_stage
 from schemas.errors import PlatformError
 from schemas.frames import FRAMES
 from schemas.units import Column

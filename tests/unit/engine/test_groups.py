@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.engine.groups import is_committed, units_of
+from dataflow.execution.units import is_committed, units_of
 from schemas.errors import ErrorCode, HandshakeInvalidError, OrderValidationError
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake

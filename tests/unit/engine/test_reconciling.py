@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.engine.reconciling import MismatchKind, balance_mismatches
+from dataflow.execution.reconciliation import MismatchKind, balance_mismatches
 from schemas.holdings import Holdings
 from schemas.models.handshake import ExecutionHandshake
 from schemas.operations import ExecutionStatus

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.engine.trade_sizes import order_value_usd, within_trade_sizes
+from dataflow.execution.trade_sizes import order_value_usd, within_trade_sizes
 from schemas.errors import ErrorCode
 from schemas.intents import perp_trade, spot_trade, transfer
 from schemas.operations import OrderSide, StrategyIntent

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from dataflow.records import DomainEventLogger
-from dataflow.records.append_file import part_paths
-from dataflow.records.reading import event_counts, read_events, torn_tails
+from dataflow.records.log.append_file import part_paths
+from dataflow.records.log.reading import event_counts, read_events, torn_tails
 from schemas.errors import (
     ErrorCode,
     LogBufferOverflowError,

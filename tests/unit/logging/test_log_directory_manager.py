@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.records import LogDirectoryManager
-from dataflow.records.log_directory import COMPONENTS, component_log_name
+from dataflow.records.log.log_directory import COMPONENTS, component_log_name
 from schemas.errors import ErrorCode, LogDirectoryError
 from schemas.models.events import EVENT_TYPES
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.market.alignment import (
+from dataflow.market.history.alignment import (
     FUNDING_INTERVALS,
     exact_values,
     funding_interval_after,

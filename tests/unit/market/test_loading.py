@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataflow.market.loading import coverage, load_market
+from dataflow.market.history.loading import coverage, load_market
 from dataflow.market.market import MARKET_COLUMNS, Market, MarketRequest
 from schemas.errors import DataGapError, DataValidationError
 

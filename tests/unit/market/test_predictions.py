@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.market.data_set import DataSet
-from dataflow.market.predictions import ROWS_PER_SIGNAL, make_predictions, write_predictions
-from dataflow.market.readers import read_series
-from dataflow.market.synthetic_prices import SeriesTable
+from dataflow.market.history.data_set import DataSet
+from dataflow.market.history.readers import read_series
+from dataflow.market.synthetic.predictions import ROWS_PER_SIGNAL, make_predictions, write_predictions
+from dataflow.market.synthetic.prices import SeriesTable
 from schemas.errors import ConfigValidationError, DataValidationError
 
 DAYS = 2_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dataflow.market.history.quality import MissingRows, QualityReport, SeriesQuality, check_data_set
 from dataflow.market.market import MarketRequest
-from dataflow.market.quality import MissingRows, QualityReport, SeriesQuality, check_data_set
 
 Table = dict[str, list[str | float]]
 Save = Callable[..., Path]

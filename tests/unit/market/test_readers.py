@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as arrow_parquet
 import pytest
 
-from dataflow.market.data_set import open_data_set
-from dataflow.market.loading import load_market
+from dataflow.market.history.data_set import open_data_set
+from dataflow.market.history.loading import load_market
+from dataflow.market.history.readers import read_series
 from dataflow.market.market import MarketRequest
-from dataflow.market.readers import read_series
 from schemas.errors import (
     ConfigValidationError,
     DataSourceUnavailableError,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataflow.market.loading import load_market
+from dataflow.market.history.loading import load_market
 from dataflow.market.market import DUST_PRICE, REWARD_FEED, Market, MarketRequest, RewardPayout
 from schemas.errors import DataSourceUnavailableError, DataValidationError
 from schemas.units import SECONDS_PER_DAY

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from dataflow.engine.backtest import Backtest
 from dataflow.market.market import Market
-from dataflow.market.random_markets import random_market
 from dataflow.market.stress import begins_at, look_back_from, stressed
+from dataflow.market.synthetic.random_markets import random_market
 from schemas.errors import DataGapError
 from schemas.models.config_base import ConfigModel
 from schemas.models.config_scenario import (

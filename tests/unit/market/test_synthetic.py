@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.market import synthetic
-from dataflow.market.loading import load_market
+from dataflow.market.history.loading import load_market
+from dataflow.market.history.quality import check_data_set
 from dataflow.market.market import MARKET_COLUMNS, MarketRequest
-from dataflow.market.quality import check_data_set
-from dataflow.market.synthetic import cache_directory, synthetic_data_set, synthetic_series, write_synthetic
-from dataflow.market.synthetic_prices import SeriesTable
+from dataflow.market.synthetic import data_set as synthetic
+from dataflow.market.synthetic.data_set import cache_directory, synthetic_data_set, synthetic_series, write_synthetic
+from dataflow.market.synthetic.prices import SeriesTable
 from schemas.errors import DataSourceUnavailableError
 from schemas.units import Column
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.engine.event_fields import risk_notes
+from dataflow.journal.event_fields import risk_notes
 from dataflow.nodes import liquidation, risk
 from schemas.units import Column
 

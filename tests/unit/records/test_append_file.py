@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.records.append_file import AppendFile, part_path, part_paths
+from dataflow.records.log.append_file import AppendFile, part_path, part_paths
 from schemas.errors import LogDirectoryError, LogWriteError
 
 

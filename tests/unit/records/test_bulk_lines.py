@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dataflow.records.bulk_lines import Batch, BulkEncoder, Counts, FieldValue
-from dataflow.records.event_csv import event_row
+from dataflow.records.log.bulk_lines import Batch, BulkEncoder, Counts, FieldValue
+from dataflow.records.log.event_csv import event_row
 from schemas.errors import LogSerialisationError
 from schemas.models.events import (
     DomainEvent,

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.app.backtest import BacktestRequest, run_backtest
-from dataflow.records.comparison import Comparison, changes, compare_runs, first_event, left_over
+from dataflow.records.audit.comparison import Comparison, changes, compare_runs, first_event, left_over
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.errors import LogDirectoryError
 from schemas.models.results import RunSummary
 from tests.support.data_sets import violent_data_set

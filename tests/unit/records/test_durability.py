@@ -13,8 +13,8 @@ import pytest
 
 from dataflow.engine.backtest import Backtest, EngineOptions
 from dataflow.records import DomainEventLogger
-from dataflow.records.event_log import FLUSH_SECONDS
-from dataflow.records.verification import verify
+from dataflow.records.audit.verification import verify
+from dataflow.records.log.event_log import FLUSH_SECONDS
 from schemas.errors import LogDirectoryError, LogWriteError
 from schemas.models.config_blocks import FsyncPolicy
 from schemas.models.events import HealthStatusEvent

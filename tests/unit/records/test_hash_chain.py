@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dataflow.records.chain_check
-import dataflow.records.hash_chain
+import dataflow.records.audit.chain_check
+import dataflow.records.log.hash_chain
 from dataflow.records import DomainEventLogger, LogDirectoryManager
-from dataflow.records.chain_check import check_chain
-from dataflow.records.hash_chain import CHAIN_FILE
-from dataflow.records.log_fault import LogFault
+from dataflow.records.audit.chain_check import check_chain
+from dataflow.records.log.hash_chain import CHAIN_FILE
+from dataflow.records.log.log_fault import LogFault
 from schemas.errors import ErrorCode, LogSerialisationError
 from schemas.models.events import DomainEvent, HealthStatusEvent, PositionSnapshot
 
@@ -61,8 +61,8 @@ def log_events(log_dir: Path, orders: range) -> DomainEventLogger:
 @pytest.fixture(autouse=True, scope="module")
 def _small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataflow.records.hash_chain, "BLOCK_LINES", BLOCK)
-        patch.setattr(dataflow.records.chain_check, "_LOOK_AHEAD_LINES", BLOCK)
+        patch.setattr(dataflow.records.log.hash_chain, "BLOCK_LINES", BLOCK)
+        patch.setattr(dataflow.records.audit.chain_check, "_LOOK_AHEAD_LINES", BLOCK)
         yield
 
 

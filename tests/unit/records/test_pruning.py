@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.records.event_log import DomainEventLogger
-from dataflow.records.instants import instant_text, utc_now
-from dataflow.records.log_directory import LogDirectoryManager
-from dataflow.records.pruning import OldRun, old_runs, remove
-from dataflow.records.results import ResultsStore, list_results
+from dataflow.records.log.event_log import DomainEventLogger
+from dataflow.records.log.instants import instant_text, utc_now
+from dataflow.records.log.log_directory import LogDirectoryManager
+from dataflow.records.store.pruning import OldRun, old_runs, remove
+from dataflow.records.store.results import ResultsStore, list_results
 from schemas.errors import LogDirectoryError
 from schemas.models.events import PositionSnapshot
 from schemas.models.results import RunStatus
@@ -164,7 +164,7 @@ def test_a_place_that_cannot_be_removed_is_named(place: Path, monkeypatch: pytes
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("dataflow.records.pruning.shutil.rmtree", refuse)
+    monkeypatch.setattr("dataflow.records.store.pruning.shutil.rmtree", refuse)
     (run, *_) = found(place)
     with pytest.raises(LogDirectoryError) as refused:
         remove([run])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.records.reading import (
+from dataflow.records.log.reading import (
     TornTail,
     event_class_of,
     event_counts,

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.records import DomainEventLogger
-from dataflow.records.reading import read_models
-from dataflow.records.replay import replay
+from dataflow.records.audit.replay import replay
+from dataflow.records.log.reading import read_models
 from schemas.models.events import (
     EVENT_TYPES,
     AtomicOperationGroupEvent,

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.records import DomainEventLogger, LogDirectoryManager
-from dataflow.records.parquet_stages import ROWS_PER_GROUP, StageFile
-from dataflow.records.results import (
+from dataflow.records.store.parquet_stages import ROWS_PER_GROUP, StageFile
+from dataflow.records.store.results import (
     ResultsStore,
     export_csv,
     find_run,
@@ -25,7 +25,7 @@ from dataflow.records.results import (
     load_summary,
     sweep_interrupted,
 )
-from dataflow.records.summary_page import summary_page
+from dataflow.records.store.summary_page import summary_page
 from schemas.errors import ErrorCode, LogDirectoryError, LogSerialisationError, LogWriteError, StateInconsistentError
 from schemas.models.events import EVENT_TYPES, HealthStatusEvent
 from schemas.models.results import Manifest, RunStatus, RunSummary
@@ -287,7 +287,7 @@ class TestNotComplete:
         script = (
             "import sys, time\n"
             "from pathlib import Path\n"
-            "from dataflow.records.results import ResultsStore\n"
+            "from dataflow.records.store.results import ResultsStore\n"
             "from schemas.models.results import Manifest\n"
             f"manifest = Manifest.model_validate_json(Path({str(tmp_path / 'manifest.json')!r}).read_bytes())\n"
             f"ResultsStore({str(tmp_path / 'results')!r}, 'run1').prepare(manifest)\n"

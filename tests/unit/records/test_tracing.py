@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.records.reading import read_events
-from dataflow.records.tracing import Trace, trace
+from dataflow.records.audit.tracing import Trace, trace
+from dataflow.records.log.reading import read_events
 from schemas.errors import ConfigValidationError, LogDirectoryError
 from schemas.models.events import (
     EVENT_TYPES,

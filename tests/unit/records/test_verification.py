@@ -14,12 +14,12 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from dataflow.app.backtest import BacktestRequest, CompletedRun, run_backtest
-from dataflow.app.cli import app
-from dataflow.market.synthetic import write_synthetic
+from dataflow.cli.main import app
+from dataflow.market.synthetic.data_set import write_synthetic
 from dataflow.records import DomainEventLogger
-from dataflow.records.hash_chain import CHAIN_FILE
-from dataflow.records.verification import verify
+from dataflow.records.audit.verification import verify
+from dataflow.records.log.hash_chain import CHAIN_FILE
+from dataflow.services.backtest import BacktestRequest, CompletedRun, run_backtest
 from schemas.errors import ErrorCode
 from tests.support.runs import EVENT_NAMES, log_dir_of, results_dir_of
 

@@ -6,14 +6,14 @@ from typing import Final
 import numpy as np
 import pytest
 
-from dataflow.app.backtest import SYNTHETIC, resolve_data_set
-from dataflow.app.config_files import load_run_config
+from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest, BacktestOutcome
-from dataflow.market.data_set import open_data_set
+from dataflow.market.history.data_set import open_data_set
+from dataflow.market.history.readers import read_series
 from dataflow.market.market import Market, Provenance
-from dataflow.market.predictions import ROWS_PER_SIGNAL, make_predictions
-from dataflow.market.readers import read_series
 from dataflow.market.series import candle_series
+from dataflow.market.synthetic.predictions import ROWS_PER_SIGNAL, make_predictions
+from dataflow.services.backtest import SYNTHETIC, resolve_data_set
 from schemas.signals import SIGNAL_CODES
 from schemas.units import Column
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from dataflow.app.fault_plans import fault_wrapper, list_fault_plans, load_fault_plan
 from dataflow.engine.backtest import VenueSetup
-from dataflow.engine.delivery import SimulatedClock
-from dataflow.market.random_markets import random_market
+from dataflow.execution.gateway import SimulatedClock
+from dataflow.market.synthetic.random_markets import random_market
 from dataflow.maths.costs import CostModel
+from dataflow.services.fault_plans import fault_wrapper, list_fault_plans, load_fault_plan
 from dataflow.venues.faults.draws import Draws
 from dataflow.venues.faults.plan import FACTS, FaultKind, FaultPlan, FaultRule, FaultTarget
 from dataflow.venues.faults.port import FaultyPort

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, run_backtest
-from dataflow.market.synthetic import write_synthetic
+from dataflow.market.synthetic.data_set import write_synthetic
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.models.results import EventDetail
 from tests.support.runs import results_dir_of
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.app.backtest import BacktestRequest, run_backtest
 from dataflow.records.report.activity import LIMIT_LANE, costs_of, decision_strip, operation_strip
 from dataflow.records.report.charts import BarChart, Panel, TimeChart
 from dataflow.records.report.drawing import figure_json
@@ -22,6 +21,7 @@ from dataflow.records.report.performance import attribution_chart, equity_chart,
 from dataflow.records.report.risk import limits_of
 from dataflow.records.report.run_files import RunFiles
 from dataflow.records.report.sections import sections
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.errors import ErrorCode, LogDirectoryError, LogSerialisationError, LogWriteError, PlatformError
 from tests.support.runs import results_dir_of
 from tests.unit.records.report.conftest import FinishedMode

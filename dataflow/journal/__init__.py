@@ -1,0 +1,1 @@
+"""What happened, numbered in one order and told to the records."""

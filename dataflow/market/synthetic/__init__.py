@@ -1,0 +1,1 @@
+"""The embedded data set and random markets, generated from a seed."""

@@ -1,0 +1,1 @@
+"""Proofs over what a run left: replay, verification, traces, comparisons, laws."""

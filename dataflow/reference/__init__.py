@@ -1,0 +1,1 @@
+"""What the documentation derives: pages, configuration keys, schema gate, graphs."""

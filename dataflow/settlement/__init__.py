@@ -1,0 +1,1 @@
+"""State changes that no order causes: funding, rewards, claims, capital flows."""
