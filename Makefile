@@ -6,7 +6,7 @@ MODE ?= btc_basis
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backtest test check lint types imports schemas ui browser bench trust soak lock clean
+.PHONY: help setup backtest test check lint types imports schemas ui browser bench trust laws soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ bench: setup ## print the benchmark ratios
 
 trust: setup ## run the matrix of trust, print it and write docs/trust.md
 	$(BIN)/python -m tests.trust
+
+laws: setup ## try every property of the configuration files ten times as often as make test
+	$(BIN)/python -m pytest -n auto -m laws
 
 soak: setup ## run 500 random markets under a storm of faults and check the laws after each
 	$(BIN)/basis simulate --seeds 500 --faults storm

@@ -18,6 +18,7 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Final
 
+from schemas.catalogue import TOKENS
 from schemas.errors import InvalidPositionKeyError
 
 
@@ -262,13 +263,10 @@ def normalise_pair(text: str) -> str:
     return text.replace("/", "").replace("-", "")
 
 
-_ASSET_OF_TOKEN: Final = {"WETH": "ETH", "weETH": "ETH", "wstETH": "ETH", "stETH": "ETH"}
-
-
 def asset_of(token: str) -> str:
     """Return the asset whose price moves a token: ETH for its wrapped and staked forms, else the token itself.
 
     >>> asset_of("WETH"), asset_of("weETH"), asset_of("USDT")
     ('ETH', 'ETH', 'USDT')
     """
-    return _ASSET_OF_TOKEN.get(token, token)
+    return TOKENS[token].claim_on if token in TOKENS else token

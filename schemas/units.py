@@ -5,6 +5,7 @@ contracts (``dataflow.maths.lending``). The conversions between them live here a
 """
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from typing import Annotated, Final
 
@@ -53,6 +54,18 @@ def frozen(values: npt.NDArray[np.float64]) -> Column:
     """
     values.setflags(write=False)
     return values
+
+
+def column(values: Column, labels: Sequence[str], label: str) -> Column:
+    """The column of one label of an axis: balances and prices are reached by name, never by position.
+
+    Shape: values (rows, labels) -> (rows,), a view.
+
+    >>> column(np.array([[5.0, 0.5]]), ("USDT", "ETH"), "ETH").tolist()
+    [0.5]
+    """
+    assert label in labels, f"{label} is not among {labels}"
+    return values[:, labels.index(label)]
 
 
 def sum_columns(values: Column) -> Column:

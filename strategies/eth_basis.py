@@ -10,7 +10,7 @@ MODE = ModeSpec(
     quantity_parts=("wallet_quantity", "exchange_quantity"),
     value_parts=("wallet_value_usd", "exchange_value_usd"),
     features=features(perps=True),
-    entry_operations=("transfer",),
-    exit_operations=("transfer",),
-    gas_per_venue=True,
+    entry_operations=(),
+    exit_operations=(),
+    operations_per_venue=("transfer",),
 )

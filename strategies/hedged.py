@@ -9,9 +9,10 @@ from hamilton.function_modifiers import config, tag
 from dataflow.maths.costs import CostModel
 from dataflow.maths.leverage import LoopTerms
 from schemas.decisions import HOLD, DecisionRule
+from schemas.instruments import asset_of
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
-from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns
+from schemas.units import NOT_APPLICABLE, Column, column, frozen, sum_columns, sum_parts
 from strategies.dust import DustBook
 from strategies.hedged_orders import GAS_MONEY_ETH, HedgedBook, MarginVenue
 from strategies.leverage_orders import LeverageBook
@@ -106,19 +107,26 @@ def usdt_at_exchanges(quote_units: Column) -> Column:
 
 @tag(stage="decision", unit="usd")
 def idle_usdt(
-    wallet_units: Column, entry_gas_usd: Column, gas_reserve_usd: Column, withdrawal_pending: float
+    wallet_units: Column,
+    wallet_tokens: tuple[str, ...],
+    margin_token: str,
+    entry_gas_usd: Column,
+    gas_reserve_usd: Column,
+    withdrawal_pending: float,
 ) -> Column:
     """USDT of the wallet that an entry could use now: what gas, the reserve and a withdrawal that waits leave.
 
     Shape:  (rows,).
-    Units:  USD. The first wallet token of the mode is USDT.
+    Units:  USD.
     Sign:   >= 0.
     Source: [domain] ruling 12.
 
-    >>> idle_usdt(np.array([[100.0, 1.0]]), np.array([2.0]), np.array([10.0]), 8.0).tolist()
+    >>> units, tokens = np.array([[1.0, 100.0]]), ("ETH", "USDT")
+    >>> idle_usdt(units, tokens, "USDT", np.array([2.0]), np.array([10.0]), 8.0).tolist()
     [80.0]
     """
-    return frozen(np.maximum(wallet_units[:, 0] - entry_gas_usd - gas_reserve_usd - withdrawal_pending, 0.0))
+    usdt = column(wallet_units, wallet_tokens, margin_token)
+    return frozen(np.maximum(usdt - entry_gas_usd - gas_reserve_usd - withdrawal_pending, 0.0))
 
 
 @tag(stage="decision", unit="usd")
@@ -126,7 +134,7 @@ def deployable_usdt(idle_usdt: Column, usdt_at_exchanges: Column) -> Column:
     """USDT that an entry could use now: what is idle in the wallet, and what lies at the exchanges.
 
     Shape:  (rows,).
-    Units:  USD. The first wallet token of the mode is USDT.
+    Units:  USD.
     Source: [domain] ruling 12.
 
     >>> deployable_usdt(np.array([88.0]), np.array([5.0])).tolist()
@@ -135,18 +143,34 @@ def deployable_usdt(idle_usdt: Column, usdt_at_exchanges: Column) -> Column:
     return frozen(idle_usdt + usdt_at_exchanges)
 
 
+def _wallet_eth(wallet_units: Column, wallet_tokens: tuple[str, ...]) -> Column:
+    """ETH and WETH in the wallet. Shape: (rows,)."""
+    return sum_parts(
+        [column(wallet_units, wallet_tokens, token) for token in wallet_tokens if asset_of(token) == "ETH"]
+    )
+
+
 @tag(stage="decision", unit="usd")
-def idle_eth_usd(wallet_units: Column, spot_units: Column, eth_price: Column) -> Column:
-    """ETH and WETH that lie unstaked in the wallet and at the desk, which is the first exchange.
+def idle_eth_usd(
+    wallet_units: Column,
+    wallet_tokens: tuple[str, ...],
+    spot_units: Column,
+    venues: tuple[str, ...],
+    spot_venue: str,
+    eth_price: Column,
+) -> Column:
+    """ETH and WETH that lie unstaked in the wallet and at the desk, the exchange where ETH is bought.
 
     Shape:  (rows,).
     Units:  USD.
     Sign:   >= 0.
 
-    >>> idle_eth_usd(np.array([[100.0, 0.5, 0.25]]), np.array([[0.25, 0.0]]), np.array([3000.0])).tolist()
+    >>> in_wallet, at_venues = np.array([[0.5, 100.0, 0.25]]), np.array([[0.0, 0.25]])
+    >>> tokens, venues = ("WETH", "USDT", "ETH"), ("binance", "okx")
+    >>> idle_eth_usd(in_wallet, tokens, at_venues, venues, "okx", np.array([3_000.0])).tolist()
     [3000.0]
     """
-    return frozen((sum_columns(wallet_units[:, 1:]) + spot_units[:, 0]) * eth_price)
+    return frozen((_wallet_eth(wallet_units, wallet_tokens) + column(spot_units, venues, spot_venue)) * eth_price)
 
 
 @tag(stage="decision", unit="flag")
@@ -288,15 +312,20 @@ def leverage_book__pool(
     eth_price: Column,
     gas_unit_usd: Column,
     supplied_tokens: tuple[str, ...],
+    supplied_token: str,
+    borrowed_tokens: tuple[str, ...],
+    borrowed_token: str,
     target_ltv: float,
     leverage_loop: LoopTerms | None,
     costs: CostModel,
 ) -> LeverageBook | None:
     """The position at the lending pool at the decision's row. Columns are those of the row alone."""
+    collateral = column(a_token_units * liquidity_index, supplied_tokens, supplied_token)
+    debt = column(debt_units * variable_borrow_index, borrowed_tokens, borrowed_token)
     return LeverageBook(
-        lst=supplied_tokens[0],
-        collateral_lst=float(a_token_units[0, 0] * liquidity_index[0, 0]),
-        debt_eth=float(debt_units[0, 0] * variable_borrow_index[0, 0]),
+        lst=supplied_token,
+        collateral_lst=float(collateral[0]),
+        debt_eth=float(debt[0]),
         oracle_ratio=float(lst_oracle_ratio[0]),
         market_ratio=float(lst_market_ratio[0]),
         eth_price=float(eth_price[0]),
@@ -316,6 +345,7 @@ def hedged_book(
     perp_units: Column,
     perp_entry_price: Column,
     wallet_units: Column,
+    wallet_tokens: tuple[str, ...],
     lst_units: Column,
     lst_oracle_ratio: Column,
     lst_market_ratio: Column,
@@ -323,7 +353,9 @@ def hedged_book(
     gas_unit_usd: Column,
     hedge_allocation: Column,
     venues: tuple[str, ...],
+    spot_venue: str,
     lst_tokens: tuple[str, ...],
+    lst: str,
     stake_share: float,
     margin_target: float,
     leverage_book: LeverageBook | None,
@@ -343,10 +375,11 @@ def hedged_book(
             )
             for at, venue in enumerate(venues)
         ),
-        lst=lst_tokens[0],
-        lst_units=float(lst_units[0, 0]),
-        wallet_eth=float(wallet_units[0, 1:].sum()),
-        desk_eth=float(spot_units[0, 0]),
+        spot_venue=spot_venue,
+        lst=lst,
+        lst_units=float(column(lst_units, lst_tokens, lst)[0]),
+        wallet_eth=float(_wallet_eth(wallet_units, wallet_tokens)[0]),
+        desk_eth=float(column(spot_units, venues, spot_venue)[0]),
         oracle_ratio=float(lst_oracle_ratio[0]),
         market_ratio=float(lst_market_ratio[0]),
         eth_price=float(eth_price[0]),
@@ -368,12 +401,15 @@ def orders(
     net_delta_units: Column,
     equity_usd: Column,
     wallet_units: Column,
+    wallet_tokens: tuple[str, ...],
+    margin_token: str,
     margin_warning: float,
     withdrawal_shortfall_usd: float,
 ) -> list[OrderIntent]:
     """What the rule asks for, in the order in which it must be done. Columns are those of the decision's row, (1,)."""
     intent = decision_rule.intent
-    invested_usd = float(equity_usd[0] - wallet_units[0, 0])  # USDT in the wallet is the reserve for gas
+    reserve_usd = column(wallet_units, wallet_tokens, margin_token)[0]  # USDT in the wallet is there for gas
+    invested_usd = float(equity_usd[0] - reserve_usd)
     if decision_rule in (EXIT_MARGIN, EXIT_HEALTH, FINISH_EXIT):
         return hedged_book.leave(intent)
     if decision_rule is RESTORE_MARGIN:

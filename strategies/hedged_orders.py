@@ -49,13 +49,14 @@ class MarginVenue:
 class HedgedBook:
     """The whole book at one row.
 
-    lst_units: staking tokens held outside the pool. wallet_eth: ETH and WETH in the wallet. desk_eth: ETH at the desk,
-    where it stays if its way to the wallet fails. leverage: the position at the pool, None in the mode without
-    leverage. gas_unit_usd: USD a gas unit. stake_share: share of equity in ETH. margin_target: margin ratio that
-    investing leaves at every exchange.
+    spot_venue: the desk, where ETH is bought and sold. lst_units: staking tokens held outside the pool. wallet_eth: ETH
+    and WETH in the wallet. desk_eth: ETH at the desk, where it stays if its way to the wallet fails. leverage: the
+    position at the pool, None in the mode without leverage. gas_unit_usd: USD a gas unit. stake_share: share of equity
+    in ETH. margin_target: margin ratio that investing leaves at every exchange.
     """
 
     venues: tuple[MarginVenue, ...]
+    spot_venue: str
     lst: str
     lst_units: float
     wallet_eth: float
@@ -91,7 +92,7 @@ class HedgedBook:
     @property
     def desk(self) -> MarginVenue:
         """The exchange where ETH is bought and sold."""
-        return self.venues[0]
+        return next(venue for venue in self.venues if venue.venue == self.spot_venue)
 
     def enter(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
         """Open the book with ``cash`` USDT, of which the exchanges hold what an earlier attempt has sent there."""
@@ -99,7 +100,7 @@ class HedgedBook:
         if not staking:
             return []
         margins = [venue.allocation * (1.0 - self.stake_share) * cash for venue in self.venues]
-        wanted = [margins[0] + self.stake_share * cash, *margins[1:]]
+        wanted = self._with_desk(margins, self.stake_share * cash)
         held = [max(venue.quote_units, 0.0) for venue in self.venues]
         missing = [max(want - has, 0.0) for want, has in zip(wanted, held, strict=True)]
         surplus = [max(has - want, 0.0) for want, has in zip(wanted, held, strict=True)]
@@ -116,7 +117,7 @@ class HedgedBook:
         quote = [self._quote_after_closing(venue, abs(venue.perp_units)) for venue in self.venues]
         closing = self._trade_shorts([-venue.perp_units for venue in self.venues], intent)
         selling, proceeds = self._unstake_and_sell(1.0, self.wallet_eth, intent)
-        quote[0] += proceeds
+        quote = self._with_desk(quote, proceeds)
         least = RESIDUE * max(abs(amount) for amount in quote)
         home = [
             transfer(venue.venue, "wallet", "USDT", amount, intent)
@@ -133,7 +134,7 @@ class HedgedBook:
         margins = [venue.allocation * (1.0 - self.stake_share) * cash for venue in self.venues]
         return [
             transfer("wallet", venue.venue, "USDT", amount, intent)
-            for venue, amount in zip(self.venues, [margins[0] + self.stake_share * cash, *margins[1:]], strict=True)
+            for venue, amount in zip(self.venues, self._with_desk(margins, self.stake_share * cash), strict=True)
         ] + staking
 
     def free(self, cash: float, intent: StrategyIntent) -> list[OrderIntent]:
@@ -165,7 +166,7 @@ class HedgedBook:
             - (1.0 - share) * max(venue.quote_units, 0.0)
             for venue in self.venues
         ]
-        return [freed[0] + sold, *freed[1:]]
+        return self._with_desk(freed, sold)
 
     def _exit_gas_usd(self) -> float:
         """Gas that selling any share of the stake costs, USD: it does not shrink with the share."""
@@ -195,7 +196,7 @@ class HedgedBook:
         closes = [(idle + share * self.staked_eth) * venue.allocation for venue in self.venues]
         selling, proceeds = self._unstake_and_sell(share, self.wallet_eth if idle > 0.0 else 0.0, intent)
         quote = [self._quote_after_closing(v, amount) for v, amount in zip(self.venues, closes, strict=True)]
-        quote[0] += proceeds
+        quote = self._with_desk(quote, proceeds)
         units = [units + amount for units, amount in zip(self._units(), closes, strict=True)]
         return self._trade_shorts(closes, intent) + selling + self._equalise(quote, units, intent)
 
@@ -203,12 +204,13 @@ class HedgedBook:
         """Turn margin beyond need into staked ETH and as much short. Source: [domain] ruling 18, the other sign."""
         missing = self.stake_share * equity_usd / self.eth_price - self.staked_eth - self.idle_eth
         wanted = max(missing, 0.0) * self.eth_price
-        free = [self._free_quote(venue, wanted) for venue in self.venues]
-        cash = min(wanted, sum(free))
-        gap, available = max(cash - free[0], 0.0), sum(free[1:])
+        free = {venue.venue: self._free_quote(venue, wanted) for venue in self.venues}
+        cash = min(wanted, sum(free.values()))
+        gap = max(cash - free.pop(self.spot_venue), 0.0)
+        available = sum(free.values())
         moves = [
-            transfer(venue.venue, self.desk.venue, "USDT", gap * amount / available, intent)
-            for venue, amount in zip(self.venues[1:], free[1:], strict=True)
+            transfer(venue, self.spot_venue, "USDT", gap * amount / available, intent)
+            for venue, amount in free.items()
             if gap > 0.0 and amount > 0.0
         ]
         return moves + self._buy_and_stake(cash, intent)
@@ -218,7 +220,7 @@ class HedgedBook:
         moved = received - self._gas_eth("transfer")
         if moved <= 0.0:
             return []
-        desk = self.desk.venue
+        desk = self.spot_venue
         return [
             transfer("wallet", desk, "WETH", moved, intent),
             spot_trade(desk, "ETH", OrderSide.SELL, moved, intent),
@@ -230,7 +232,7 @@ class HedgedBook:
         level: margin ratio that each exchange is to keep, since ETH at the desk is margin until it leaves.
         Source: [domain] ruling 29, the rest is left to the next decision.
         """
-        desk = self.desk.venue
+        desk = self.spot_venue
         moved: list[OrderIntent] = []
         if self.desk_eth > 0.0:
             moved = self._equalise_below(level, self._units(), intent)
@@ -255,7 +257,7 @@ class HedgedBook:
         staked = self._stakeable(bought - self._gas_eth("transfer"))
         if staked <= 0.0:
             return []
-        desk = self.desk.venue
+        desk = self.spot_venue
         return [
             spot_trade(desk, "ETH", OrderSide.BUY, bought, intent),
             transfer(desk, "wallet", "ETH", bought, intent),
@@ -297,7 +299,7 @@ class HedgedBook:
             received, gas = self.leverage.slice_proceeds(share), 0.0
             unstaking = self.leverage.leave_share(share, intent)
         moved = max(received + idle - gas - self._gas_eth("transfer"), 0.0)
-        sold, desk = moved + self.desk_eth, self.desk.venue
+        sold, desk = moved + self.desk_eth, self.spot_venue
         if sold <= 0.0:
             return unstaking, 0.0
         price = self.costs.executed_price(
@@ -323,6 +325,13 @@ class HedgedBook:
         )
         realised = realised_pnl(venue.perp_units, venue.perp_entry_price, quantity, price)
         return venue.quote_units + realised - quantity * price * self.costs.fee("perp", venue.venue)
+
+    def _with_desk(self, amounts: Sequence[float], extra: float) -> list[float]:
+        """Amounts by venue, that of the desk with something more."""
+        return [
+            amount + extra if venue.venue == self.spot_venue else amount
+            for venue, amount in zip(self.venues, amounts, strict=True)
+        ]
 
     def _units(self) -> list[float]:
         return [venue.perp_units for venue in self.venues]

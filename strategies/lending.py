@@ -10,7 +10,7 @@ from hamilton.function_modifiers import tag
 from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent, supply, withdraw
 from schemas.operations import DecisionType, StrategyIntent
-from schemas.units import Column, frozen
+from schemas.units import Column, column, frozen
 from strategies.rules import first_that_applies
 
 EXIT_HEALTH = DecisionRule(
@@ -66,6 +66,7 @@ def orders(
     liquidity_index: Column,
     supplied_price_usd: Column,
     supplied_tokens: tuple[str, ...],
+    supplied_token: str,
     withdrawal_shortfall_usd: float,
 ) -> list[OrderIntent]:
     """What the rule asks for: one supply of what is deployable, or one withdrawal, of all or of what is missing.
@@ -73,13 +74,15 @@ def orders(
     Columns are those of the decision's row alone: deployable_usd (1,), the others (1, 1).
 
     >>> cell = np.ones((1, 1))
-    >>> [(i.operation.value, i.amount) for i in orders(ENTRY, np.array([88.0]), 0.0 * cell, cell, cell, ("USDT",), 0.0)]
+    >>> found = orders(ENTRY, np.array([88.0]), 0.0 * cell, cell, cell, ("USDT",), "USDT", 0.0)
+    >>> [(intent.operation.value, intent.amount) for intent in found]
     [('supply', 88.0)]
     """
-    token, held = supplied_tokens[0], float(a_token_units[0, 0] * liquidity_index[0, 0])
-    missing = withdrawal_shortfall_usd / float(supplied_price_usd[0, 0])
+    token, price = supplied_token, float(column(supplied_price_usd, supplied_tokens, supplied_token)[0])
+    held = float(column(a_token_units * liquidity_index, supplied_tokens, token)[0])
+    missing = withdrawal_shortfall_usd / price
     if decision_rule is EXIT_HEALTH or (decision_rule is WITHDRAWAL and missing >= held):
         return [withdraw(token, held, decision_rule.intent, closes_all=True)]
     if decision_rule is WITHDRAWAL:
         return [withdraw(token, missing, decision_rule.intent)]
-    return [supply(token, float(deployable_usd[0] / supplied_price_usd[0, 0]), decision_rule.intent)]
+    return [supply(token, float(deployable_usd[0]) / price, decision_rule.intent)]

@@ -12,7 +12,7 @@ from dataflow.maths.leverage import LoopTerms
 from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
-from schemas.units import Column, frozen, sum_columns
+from schemas.units import Column, column, frozen, sum_columns
 from strategies.dust import DustBook
 from strategies.leverage_orders import LeverageBook
 from strategies.rules import first_that_applies
@@ -141,15 +141,20 @@ def leverage_book(
     eth_price: Column,
     gas_unit_usd: Column,
     supplied_tokens: tuple[str, ...],
+    supplied_token: str,
+    borrowed_tokens: tuple[str, ...],
+    borrowed_token: str,
     target_ltv: float,
     leverage_loop: LoopTerms | None,
     costs: CostModel,
 ) -> LeverageBook:
     """The position at the decision's row, as the order builder sees it. Columns are those of the row alone."""
+    collateral = column(a_token_units * liquidity_index, supplied_tokens, supplied_token)
+    debt = column(debt_units * variable_borrow_index, borrowed_tokens, borrowed_token)
     return LeverageBook(
-        lst=supplied_tokens[0],
-        collateral_lst=float(a_token_units[0, 0] * liquidity_index[0, 0]),
-        debt_eth=float(debt_units[0, 0] * variable_borrow_index[0, 0]),
+        lst=supplied_token,
+        collateral_lst=float(collateral[0]),
+        debt_eth=float(debt[0]),
         oracle_ratio=float(lst_oracle_ratio[0]),
         market_ratio=float(lst_market_ratio[0]),
         eth_price=float(eth_price[0]),

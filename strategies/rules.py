@@ -17,8 +17,8 @@ class ModeSpec:
 
     quantity_parts, value_parts: exposure nodes summed into ``asset_quantity`` and ``asset_value_usd``.
     staked_parts: quantity nodes that make up the hedged ETH of a hedged mode, at the ratios of the row before.
-    entry_operations, exit_operations: operations of one full entry and one full exit that pay gas; with
-    ``gas_per_venue`` each is done once a venue.
+    entry_operations, exit_operations: operations of one full entry and one full exit that pay gas.
+    operations_per_venue: those that both pay again for each exchange.
     """
 
     mode: str
@@ -30,7 +30,7 @@ class ModeSpec:
     entry_operations: tuple[str, ...]
     exit_operations: tuple[str, ...]
     staked_parts: tuple[str, ...] = ("wallet_quantity",)
-    gas_per_venue: bool = False
+    operations_per_venue: tuple[str, ...] = ()
 
 
 def features(

@@ -8,7 +8,7 @@ from schemas.decisions import HOLD, DecisionRule
 from schemas.instruments import LST_VENUES
 from schemas.intents import OrderIntent, stake, swap, unstake
 from schemas.operations import DecisionType, StrategyIntent
-from schemas.units import Column, frozen, sum_columns
+from schemas.units import Column, column, frozen, sum_columns
 from strategies.dust import DustBook
 from strategies.rules import first_that_applies
 
@@ -107,6 +107,7 @@ def orders(
     lst_oracle_ratio: Column,
     lst_market_ratio: Column,
     lst_tokens: tuple[str, ...],
+    lst: str,
     withdrawal_shortfall_usd: float,
     unstakes_by_queue: bool,
     costs: CostModel,
@@ -116,16 +117,16 @@ def orders(
     Columns are those of the decision's row alone.
 
     >>> one, cell, dust = np.ones(1), np.ones((1, 1)), DustBook((), (), (), 4.0, 0.0, CostModel.free())
-    >>> rest = (4.0 * one, cell, one, one, ("weETH",), 0.0, False, CostModel.free())
+    >>> rest = (4.0 * one, cell, one, one, ("weETH",), "weETH", 0.0, False, CostModel.free())
     >>> [(i.venue, i.amount) for i in orders(ENTRY, dust, np.array([88.0]), *rest)]
     [('etherfi', 22.0)]
     """
     if decision_rule is SELL_DUST:
         return dust_book.sale(decision_rule.intent)
-    lst, intent, price = lst_tokens[0], decision_rule.intent, float(eth_price[0])
+    intent, price = decision_rule.intent, float(eth_price[0])
     if decision_rule is not WITHDRAWAL:
         return [stake(lst, LST_VENUES[lst], float(deployable_usd[0]) / price, intent)]
-    missing, held = withdrawal_shortfall_usd / price, float(lst_units[0, 0])
+    missing, held = withdrawal_shortfall_usd / price, float(column(lst_units, lst_tokens, lst)[0])
     if unstakes_by_queue:
         return [unstake(lst, LST_VENUES[lst], min(missing / float(lst_oracle_ratio[0]), held), intent)]
     slippage = costs.slippage("swap", "uniswap", f"ETH{lst}", held * float(lst_market_ratio[0]) * price)

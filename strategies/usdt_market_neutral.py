@@ -11,6 +11,7 @@ MODE = ModeSpec(
     value_parts=("wallet_value_usd", "exchange_value_usd", "staked_value_usd", "supplied_value_usd", "debt_value_usd"),
     staked_parts=("wallet_quantity", "exchange_quantity", "staked_before", "supplied_before", "debt_before"),
     features=features(perps=True, lending=True, borrowing=True, staking=True, hedged=True),
-    entry_operations=("transfer", "transfer", "transfer", "transfer", "atomic_entry"),
-    exit_operations=("atomic_deleverage_one_swap", "transfer", "transfer", "transfer", "transfer"),
+    entry_operations=("transfer", "atomic_entry"),
+    exit_operations=("atomic_deleverage_one_swap", "transfer"),
+    operations_per_venue=("transfer",),
 )

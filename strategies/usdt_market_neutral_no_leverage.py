@@ -11,6 +11,7 @@ MODE = ModeSpec(
     value_parts=("wallet_value_usd", "exchange_value_usd", "staked_value_usd"),
     staked_parts=("wallet_quantity", "exchange_quantity", "staked_before"),
     features=features(perps=True, staking=True, hedged=True),
-    entry_operations=("transfer", "transfer", "transfer", "transfer", "stake"),
-    exit_operations=("swap", "transfer", "transfer", "transfer", "transfer"),
+    entry_operations=("transfer", "stake"),
+    exit_operations=("swap", "transfer"),
+    operations_per_venue=("transfer",),
 )

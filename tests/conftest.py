@@ -14,6 +14,14 @@ settings.load_profile("project")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the many rounds of ``laws`` to those who ask for them (``-m laws``)."""
+    if "laws" not in config.option.markexpr:
+        asked = [item for item in items if item.get_closest_marker("laws") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("laws")])
+        items[:] = asked
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Directory of the real history; the test is skipped where it is not there."""

@@ -102,9 +102,7 @@ class Backtest:
     ) -> None:
         self.config, self.options = config, options or EngineOptions()
         self.spec = spec or MODES[config.mode.mode]
-        self.attribution_types = tuple(
-            kind.value for kind in config.mode.component_config.pnl_monitor.attribution_types
-        )
+        self.attribution_types = tuple(part.value for part in config.attribution_types)
         self._hook = CheckHook()
         self.graph: Graph = build_graph(
             self.spec,

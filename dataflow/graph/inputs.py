@@ -128,6 +128,10 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "rules": spec.rules,
         "costs": costs,
         "base_asset": config.base_asset or "",
+        "spot_venue": config.spot_venue or "",
+        "lst": config.lst or "",
+        "supplied_token": config.supplied_token or "",
+        "borrowed_token": config.borrowed_token or "",
         "delta_asset": config.mode.strategy_config.delta_tracking_asset,
         "cash_tokens": np.array([float(token in _SAME_AS.get(cash, (cash,))) for token in wallet_tokens]),
         "margin_token": config.mode.margin_currency or "USDT",
@@ -233,8 +237,6 @@ def leverage_loop(config: RunConfig) -> LoopTerms | None:
 
 
 def _gas(config: RunConfig, spec: ModeSpec, costs: CostModel) -> dict[str, object]:
-    times = len(config.cex_venues) if spec.gas_per_venue else 1
-
     terms, target = leverage_loop(config), config.mode.strategy_config.target_ltv or 0.0
     looped: dict[str, tuple[str, ...]] = {}
     if terms is not None:
@@ -243,12 +245,14 @@ def _gas(config: RunConfig, spec: ModeSpec, costs: CostModel) -> dict[str, objec
 
     def units(operations: tuple[str, ...]) -> float:
         items = [item for operation in operations for item in looped.get(operation, (operation,))]
-        return times * sum(costs.gas_units[item] for item in items)
+        return sum(costs.gas_units[item] for item in items)
+
+    at_venues = spec.operations_per_venue * len(config.cex_venues)
 
     multiple = config.mode.strategy_config.gas_reserve_multiple if config.scenario.gas_reserve else 0.0
     return {
-        "entry_gas_units": units(spec.entry_operations),
-        "exit_gas_units": units(spec.exit_operations),
+        "entry_gas_units": units(spec.entry_operations + at_venues),
+        "exit_gas_units": units(spec.exit_operations + at_venues),
         "gas_reserve_multiple": multiple,
         "loop_round_gas_units": units(_LOOP_IN) if terms is not None else 0.0,
         "levered_share": config.mode.stake_allocation_percentage or 1.0,
@@ -325,9 +329,9 @@ def _loan_liquidation(config: RunConfig) -> dict[str, object]:
     Source: [domain] 4.4 and ruling 22.
     """
     terms = lending_terms(config)
-    if not config.borrowed_tokens:
+    token, rules = config.supplied_token, terms.rules
+    if token is None or config.borrowed_token is None:
         return {}
-    token, rules = config.supplied_tokens[0], terms.rules
     bonus_bps = liquidation_bonus_of(terms.reserves[token], terms.category)
     return {
         "health_factor_liquidation": 1.0 if config.scenario.liquidation else 0.0,

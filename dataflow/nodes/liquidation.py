@@ -12,7 +12,7 @@ from dataflow.maths.costs import CostModel
 from dataflow.maths.deltas import Deltas
 from dataflow.maths.liquidation import ClosedAccount, closed_account
 from schemas.instruments import a_token_key, cex_key, debt_key, perp_key
-from schemas.units import NOT_APPLICABLE, Column, frozen, sum_columns
+from schemas.units import NOT_APPLICABLE, Column, column, frozen, sum_columns
 
 
 @tag(stage="risk", unit="usd")
@@ -413,10 +413,12 @@ def expected_pool_liquidation(
     supplied_price_usd: Column,
     supplied_value_usd: Column,
     supplied_tokens: tuple[str, ...],
+    supplied_token: str,
     debt_units: Column,
     variable_borrow_index: Column,
     borrowed_price_usd: Column,
     borrowed_tokens: tuple[str, ...],
+    borrowed_token: str,
     liquidatable_debt_usd: Column,
     seizable_collateral_usd: Column,
     burns_bad_debt: bool,
@@ -426,14 +428,16 @@ def expected_pool_liquidation(
     Columns are those of the row alone.
     Source: [domain] ruling 22.
     """
-    held, owed = float(a_token_units[0, 0]), float(debt_units[0, 0])
+    held = float(column(a_token_units, supplied_tokens, supplied_token)[0])
+    owed = float(column(debt_units, borrowed_tokens, borrowed_token)[0])
     takes_all = bool(seizable_collateral_usd[0] >= sum_columns(supplied_value_usd)[0])
-    seized = seizable_collateral_usd[0] / (supplied_price_usd[0, 0] * liquidity_index[0, 0])
-    repaid = liquidatable_debt_usd[0] / (borrowed_price_usd[0, 0] * variable_borrow_index[0, 0])
+    unit_usd = column(supplied_price_usd * liquidity_index, supplied_tokens, supplied_token)
+    debt_unit_usd = column(borrowed_price_usd * variable_borrow_index, borrowed_tokens, borrowed_token)
+    seized, repaid = seizable_collateral_usd[0] / unit_usd[0], liquidatable_debt_usd[0] / debt_unit_usd[0]
     closed = owed if takes_all and burns_bad_debt else float(repaid)
     return (
-        (debt_key(borrowed_tokens[0]), -closed),
-        (a_token_key(supplied_tokens[0]), -(held if takes_all else float(seized))),
+        (debt_key(borrowed_token), -closed),
+        (a_token_key(supplied_token), -(held if takes_all else float(seized))),
     )
 
 

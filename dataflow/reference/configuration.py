@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from dataflow.config.old_spellings import ATTRIBUTION_ALIASES, IGNORED, MODE_ALIASES, MOVES, REMOVED, RISK_ALIASES
 from dataflow.reference.field_docs import field_docs
 from schemas.models.config import RUN_RULES, ModeConfig, ScenarioConfig, ShareClassConfig, VenueConfig
+from schemas.models.config_base import ListOrder
 from schemas.models.config_rules import MODE_RULES
 from schemas.models.config_venues import SHARE_CLASS_RULES, VENUE_RULES
 
@@ -23,7 +24,8 @@ Generated from `schemas/models/config*.py` by `render_configuration_markdown`; d
 A run is one file of each family below `configs/`: a mode, its venues, its share class, and any number of scenarios.
 Unknown keys are errors. All faults are reported at once, each with file, line and key (`basis config check`).
 Fractions are fractions of one: 0.02 is 2 %. A risk limit has no default. Numbers are plain YAML numbers, `1e-4`
-included; duplicate keys, tags and anchors are refused.
+included; duplicate keys, tags and anchors are refused. The order of the keys of a mapping means nothing. A list is a
+*set*, whose order means nothing either, or a *sequence*, which is refused where it is out of order.
 
 Single values are overridden with `--set a.b=c` on the mode file, and with `--set venue:okx.fees.spot.taker=0`,
 `--set share_class:max_leverage=2` or `--set scenario:fees=false` on the others. `--scenario NAME` may be repeated;
@@ -92,19 +94,25 @@ def _inner(annotation: object) -> tuple[object, bool]:
 
 def _type(info: FieldInfo) -> str:
     bounds = [text for item in info.metadata if (text := _bound(item))]
-    return ", ".join([_name(info.annotation), *bounds])
+    return _listed(info.metadata, ", ".join([_name(info.annotation), *bounds]))
+
+
+def _listed(metadata: Iterable[object], name: str) -> str:
+    """Say of a list whether its order counts."""
+    order = next((item for item in metadata if isinstance(item, ListOrder)), None)
+    return name if order is None else f"{order} of {name}"
 
 
 def _name(annotation: object) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return ", ".join([_name(arguments[0]), *_annotated_bounds(arguments[1:])])
+        return _listed(arguments[1:], ", ".join([_name(arguments[0]), *_annotated_bounds(arguments[1:])]))
     if origin is Literal:
         return " / ".join(f"`{value}`" for value in arguments)
     if origin in (Union, UnionType):
         return " / ".join("null" if part is type(None) else _name(part) for part in arguments)
     if origin is tuple:
-        return f"list of {_name(arguments[0])}" if arguments[-1] is Ellipsis else f"{len(arguments)} numbers"
+        return _name(arguments[0]) if arguments[-1] is Ellipsis else f"{len(arguments)} numbers"
     if origin is dict:
         return f"mapping of {_name(arguments[0])} to {_name(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):

@@ -11,18 +11,21 @@ from typing import Final
 
 from pydantic import model_validator
 
-from schemas.instruments import DUST_TOKENS, LST_VENUES, PositionKey, PositionType, VenueKind, claim_key
+from schemas.catalogue import TOKENS
+from schemas.instruments import DUST_TOKENS, LST_VENUES, VENUES, PositionKey, PositionType, VenueKind, claim_key
 from schemas.models.config_base import (
     DEFAULT_CAPITAL,
+    AttributionType,
     ConfigModel,
     FaultKind,
     ModeName,
     Rule,
     RuleFault,
     broken_rules,
+    in_canonical_order,
     raise_broken_rules,
 )
-from schemas.models.config_facts import LST_TOKENS, facts_of
+from schemas.models.config_facts import BORROWED_TOKEN, LST_TOKENS, facts_of, supplied_token
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import HEALTH_FACTOR_FLOOR, MODE_RULES
 from schemas.models.config_scenario import ScenarioConfig
@@ -148,13 +151,19 @@ class RunConfig(RunSettings):
 
     @property
     def cex_venues(self) -> tuple[str, ...]:
-        """Exchanges in the order of hedge_allocation: the venue axis of every column; () without exchanges."""
-        return tuple(self.mode.hedge_allocation)
+        """Exchanges of hedge_allocation by name: the venue axis of every column; () without exchanges."""
+        return tuple(self.hedge_allocation)
 
     @property
     def hedge_allocation(self) -> dict[str, float]:
-        """Share of equity by exchange; {} without exchanges."""
-        return self.mode.hedge_allocation
+        """Share of equity by exchange, in the order of the venue axis; {} without exchanges."""
+        return dict(sorted(self.mode.hedge_allocation.items()))
+
+    @property
+    def spot_venue(self) -> str | None:
+        """Exchange where a hedged mode buys and sells its coins: that of the largest share, the first by name."""
+        shares = self.hedge_allocation
+        return max(shares, key=lambda venue: shares[venue]) if shares else None
 
     @property
     def initial_capital(self) -> float:
@@ -171,6 +180,21 @@ class RunConfig(RunSettings):
     def borrowed_tokens(self) -> tuple[str, ...]:
         """Underlying tokens of the subscribed debt, in canonical order."""
         return self._underlying(PositionType.DEBT_TOKEN)
+
+    @property
+    def supplied_token(self) -> str | None:
+        """The token that the mode supplies to its lending protocol; None without one.
+
+        A mode of one's own that supplies neither its capital nor its LST supplies the first of its aTokens.
+        """
+        tokens, specified = self.supplied_tokens, supplied_token(self.mode)
+        return specified if specified in tokens else next(iter(tokens), None)
+
+    @property
+    def borrowed_token(self) -> str | None:
+        """The token that the mode borrows; None without debt. A mode of one's own may borrow another than WETH."""
+        tokens = self.borrowed_tokens
+        return BORROWED_TOKEN if BORROWED_TOKEN in tokens else next(iter(tokens), None)
 
     @property
     def lst(self) -> str | None:
@@ -197,6 +221,12 @@ class RunConfig(RunSettings):
         return 0.0 if days is None else days
 
     @property
+    def attribution_types(self) -> tuple[AttributionType, ...]:
+        """Parts of the P&L in the order in which they are summed, whatever the order of the file."""
+        listed = self.mode.component_config.pnl_monitor.attribution_types
+        return tuple(part for part in AttributionType if part in listed)
+
+    @property
     def reward_tokens(self) -> tuple[str, ...]:
         """Tokens in which staking rewards are paid; () where the mode or the scenario pays none (ruling 25)."""
         return self.mode.reward_tokens if self.scenario.rewards else ()
@@ -206,15 +236,16 @@ class RunConfig(RunSettings):
         """Every subscribed key that the options of the run let move, in canonical order: the key axis of a run.
 
         Wallet BaseToken; exchange USDT by venue; exchange base asset by venue; other BaseToken; PerpPosition by
-        venue; aToken; debtToken; LST. Venues stand in the order of ``cex_venues``, ties in the order of the file.
+        venue; aToken; debtToken; LST. Within each, venues stand in the order of ``cex_venues`` and tokens in that of
+        their kinds (``schemas.catalogue``), whatever the order of the file.
         """
         keys = [PositionKey.parse(text) for text in self.mode.subscriptions]
         return tuple(str(key) for key in sorted(filter(self._is_in_play, keys), key=self._key_rank))
 
     @cached_property
     def canonical_json(self) -> bytes:
-        """The configuration as compact JSON: fields in declared order, mappings in file order."""
-        return self.model_dump_json().encode()
+        """The configuration as compact JSON: fields in declared order, mappings and sets sorted."""
+        return in_canonical_order(self).model_dump_json().encode()
 
     @cached_property
     def config_digest(self) -> str:
@@ -222,24 +253,31 @@ class RunConfig(RunSettings):
         return hashlib.sha256(self.canonical_json).hexdigest()
 
     def _is_in_play(self, key: PositionKey) -> bool:
-        """Whether a balance can move: another LST than the run's cannot, nor a claim without a queue, nor dust."""
+        """Whether a balance can move.
+
+        What cannot: another LST than the run's, a claim without a queue, dust, and at exchanges what the mode neither
+        trades nor posts, or an exchange without an allocation.
+        """
+        if VENUES[key.venue] is VenueKind.CEX:
+            return key.prefix in self.hedge_allocation and key.underlying in ("USDT", self.base_asset)
         if key.token in DUST_TOKENS:
             return key.prefix == VenueKind.WALLET.value and key.token in self.reward_tokens
         if key.prefix in LST_VENUES.values() and key.position_type is PositionType.BASE_TOKEN:
             return str(key) == self.claim
         return key.underlying not in LST_VENUES or key.underlying == self.lst
 
-    def _key_rank(self, key: PositionKey) -> tuple[int, int]:
-        """Class of a key, then its venue on the venue axis."""
-        venues = self.cex_venues
-        venue_rank = venues.index(key.prefix) if key.prefix in venues else len(venues)
+    def _key_rank(self, key: PositionKey) -> tuple[int, str, tuple[int, str]]:
+        """Class of a key, then its venue, then its token."""
+        return self._class_rank(key), key.prefix, TOKENS[key.underlying].rank
+
+    def _class_rank(self, key: PositionKey) -> int:
         if key.position_type is not PositionType.BASE_TOKEN:
-            return _RANK_OF_TYPE[key.position_type], venue_rank
+            return _RANK_OF_TYPE[key.position_type]
         if key.prefix == VenueKind.WALLET.value:
-            return 0, 0
+            return 0
         if key.token == "USDT":
-            return 1, venue_rank
-        return (2, venue_rank) if key.token == self.base_asset else (3, venue_rank)
+            return 1
+        return 2 if key.token == self.base_asset else 3
 
     def _underlying(self, position_type: PositionType) -> tuple[str, ...]:
         keys = (PositionKey.parse(text) for text in self.position_keys)

@@ -25,6 +25,19 @@ DEFAULT_CAPITAL: Final[dict[ShareClassName, float]] = {"USDT": 100_000.0, "ETH":
 """Capital in share-class units where a mode names none (ruling 32)."""
 
 
+class ListOrder(StrEnum):
+    """Whether the order of a list in a file says anything; that of a mapping never does."""
+
+    SET = "set"
+    SEQUENCE = "sequence"
+
+
+ItemT = TypeVar("ItemT")
+
+SetOf = Annotated[tuple[ItemT, ...], ListOrder.SET]
+"""A list in any order: two files that differ in it alone are one configuration."""
+
+
 class ConfigModel(BaseModel):
     """A frozen model that refuses unknown keys and silent conversions (a number is never read from text)."""
 
@@ -61,17 +74,17 @@ class RiskType(StrEnum):
 
 
 class AttributionType(StrEnum):
-    """Parts into which P&L is attributed, domain 4.5."""
+    """Parts into which P&L is attributed, domain 4.5, in the order in which they are summed."""
 
-    SUPPLY_YIELD = "supply_yield"
     STAKING_YIELD_ORACLE = "staking_yield_oracle"
     STAKING_YIELD_REWARDS = "staking_yield_rewards"
-    BORROW_COST = "borrow_cost"
     FUNDING_PNL = "funding_pnl"
     DELTA_PNL = "delta_pnl"
     BASIS_PNL = "basis_pnl"
     NET_DELTA_PNL = "net_delta_pnl"
     DUST_PNL = "dust_pnl"
+    SUPPLY_YIELD = "supply_yield"
+    BORROW_COST = "borrow_cost"
     TRANSACTION_COSTS = "transaction_costs"
 
 
@@ -116,6 +129,7 @@ class RuleFault:
 
 
 SubjectT = TypeVar("SubjectT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -151,6 +165,23 @@ def raise_broken_rules(title: str, faults: Iterable[RuleFault]) -> None:
     ]
     if errors:
         raise ValidationError.from_exception_data(title, errors)
+
+
+def in_canonical_order(model: ModelT) -> ModelT:
+    """Return the model with its sets and mappings sorted: equal for two files that differ in their order alone."""
+    ordered = {
+        name: _ordered(getattr(model, name), is_set=ListOrder.SET in info.metadata)
+        for name, info in type(model).model_fields.items()
+    }
+    return model.model_copy(update=ordered)
+
+
+def _ordered(value: object, *, is_set: bool) -> object:
+    if isinstance(value, BaseModel):
+        return in_canonical_order(value)
+    if isinstance(value, dict):
+        return {key: _ordered(value[key], is_set=False) for key in sorted(value)}
+    return tuple(sorted(value)) if is_set and isinstance(value, tuple) else value
 
 
 def _overlap(key: str, other: str) -> bool:

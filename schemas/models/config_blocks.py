@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.models.config_base import AttributionType, ConfigModel, ModeId, RiskType, ShareClassName
+from schemas.models.config_base import AttributionType, ConfigModel, ModeId, RiskType, SetOf, ShareClassName
 from schemas.models.message import KeyText
 from schemas.operations import StrategyIntent
 from schemas.units import Fraction, NonNegativeFloat, PositiveFloat
@@ -109,18 +109,18 @@ class MlConfig(ConfigModel):
 class DustTokensConfig(ConfigModel):
     """Reward and side tokens, where they arrive and where they are sold."""
 
-    dust_instruments: tuple[KeyText, ...]
+    dust_instruments: SetOf[KeyText]
     """Balances of reward and side tokens."""
-    collection_venues: tuple[str, ...]
+    collection_venues: SetOf[str]
     """Where they arrive."""
-    transfer_venues: tuple[str, ...]
+    transfer_venues: SetOf[str]
     """Where they are sold."""
 
 
 class PositionMonitorConfig(ConfigModel):
     """The balances a mode may touch."""
 
-    position_subscriptions: Annotated[tuple[KeyText, ...], Field(min_length=1)]
+    position_subscriptions: Annotated[SetOf[KeyText], Field(min_length=1)]
     """Every balance the mode may touch."""
     dust_tokens: DustTokensConfig | None = None
     """Reward and side tokens of staking modes."""
@@ -159,7 +159,7 @@ class RiskLimits(ConfigModel):
 class RiskMonitorConfig(ConfigModel):
     """Which risks are measured, and their limits."""
 
-    enabled_risk_types: tuple[RiskType, ...] = ()
+    enabled_risk_types: SetOf[RiskType] = ()
     """Risks that are measured."""
     risk_limits: RiskLimits
     """Required: write ``{}`` where a mode has none."""
@@ -168,7 +168,7 @@ class RiskMonitorConfig(ConfigModel):
 class PnlMonitorConfig(ConfigModel):
     """Attribution and its tolerance."""
 
-    attribution_types: Annotated[tuple[AttributionType, ...], Field(min_length=1)]
+    attribution_types: Annotated[SetOf[AttributionType], Field(min_length=1)]
     """Parts of the P&L."""
     reconciliation_tolerance: Fraction = 0.02
     """Unexplained P&L over initial capital and year that raises PNL-004 (domain 4.5)."""
@@ -182,7 +182,7 @@ class PositionCalculationConfig(ConfigModel):
     hedge_allocation: dict[str, Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )
-    """Share of equity by exchange; sums to 1 within 0.01. Its order is the order of the venue axis."""
+    """Share of equity by exchange; sums to 1 within 0.01."""
 
 
 class StrategyManagerConfig(ConfigModel):
@@ -190,11 +190,11 @@ class StrategyManagerConfig(ConfigModel):
 
     strategy_type: ModeId
     """The mode itself."""
-    actions: Annotated[tuple[StrategyIntent, ...], Field(min_length=1)]
+    actions: Annotated[SetOf[StrategyIntent], Field(min_length=1)]
     """What the strategy may do."""
     position_calculation: PositionCalculationConfig = PositionCalculationConfig()
     """How equity becomes target positions."""
-    rebalancing_triggers: tuple[
+    rebalancing_triggers: SetOf[
         Literal[
             "position_deviation",
             "idle_balance",
@@ -208,8 +208,7 @@ class StrategyManagerConfig(ConfigModel):
             "dust",
             "signal",
             "withdrawal",
-        ],
-        ...,
+        ]
     ] = ()
     """Conditions of domain 3.2 that make the strategy act."""
 
@@ -239,7 +238,7 @@ class PositionUpdateHandlerConfig(ConfigModel):
 class ResultsStoreConfig(ConfigModel):
     """What a run keeps."""
 
-    result_types: tuple[
+    result_types: SetOf[
         Literal[
             "balance_sheet",
             "pnl_attribution",
@@ -250,11 +249,10 @@ class ResultsStoreConfig(ConfigModel):
             "funding_tracking",
             "dust_tracking",
             "directional_tracking",
-        ],
-        ...,
+        ]
     ] = ()
     """What is kept."""
-    balance_sheet_assets: tuple[str, ...] = ()
+    balance_sheet_assets: SetOf[str] = ()
     """Assets listed in the balance sheet."""
 
 
@@ -317,7 +315,7 @@ class EventLoggerConfig(ConfigModel):
     """How events are written."""
     log_retention_policy: LogRetentionPolicy = LogRetentionPolicy()
     """How large log files grow."""
-    filters: tuple[str, ...] = ()
+    filters: SetOf[str] = ()
     """Components whose records are dropped, but for their errors."""
 
 
@@ -339,7 +337,7 @@ class VenueUse(ConfigModel):
     """As in the venue's own file."""
     enabled: bool = True
     """Whether the mode uses it."""
-    instruments: tuple[KeyText, ...] = ()
+    instruments: SetOf[KeyText] = ()
     """Position keys held there; each is subscribed."""
-    order_types: tuple[Literal["market", "limit"], ...] = ()
+    order_types: SetOf[Literal["market", "limit"]] = ()
     """How it trades there."""

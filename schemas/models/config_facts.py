@@ -28,6 +28,9 @@ _CAPITAL_TOKENS: Final[Mapping[ShareClassName, tuple[str, ...]]] = {
 LST_TOKENS: Final[Mapping[str, str]] = {"weeth": "weETH", "wsteth": "wstETH"}
 """``lst_type`` to token."""
 
+BORROWED_TOKEN: Final = "WETH"
+"""What the modes of domain section 3 borrow."""
+
 _COSTS = AttributionType.TRANSACTION_COSTS
 _STAKING = (AttributionType.STAKING_YIELD_ORACLE, AttributionType.STAKING_YIELD_REWARDS, AttributionType.DUST_PNL)
 _LEVERAGE = (AttributionType.SUPPLY_YIELD, AttributionType.BORROW_COST)
@@ -115,6 +118,15 @@ def required_columns(mode: ModeSettings) -> tuple[DataColumn, ...]:
     return tuple(columns)
 
 
+def supplied_token(mode: ModeSettings) -> str | None:
+    """Return the token that a mode supplies to its lending protocol: its LST with leverage, else its capital."""
+    if mode.leverage_enabled:
+        return None if mode.lst_type is None else LST_TOKENS[mode.lst_type]
+    if not mode.lending_enabled:
+        return None
+    return "WETH" if mode.share_class == "ETH" else mode.share_class
+
+
 def emitted_keys(mode: ModeSettings) -> tuple[str, ...]:
     """Return the position keys that the strategy of a mode can move, from its features (domain 3.2)."""
     facts = facts_of(mode)
@@ -130,13 +142,13 @@ def emitted_keys(mode: ModeSettings) -> tuple[str, ...]:
     if mode.basis_trade_enabled and facts.traded_asset is not None:
         keys += [cex_key(venue, facts.traded_asset) for venue in exchanges]
     lst = LST_TOKENS[mode.lst_type] if mode.lst_type is not None else None
-    if mode.lending_enabled and not mode.leverage_enabled:
-        keys.append(a_token_key("WETH" if mode.share_class == "ETH" else mode.share_class))
     if mode.staking_enabled and lst is not None:
         keys.append(lst_key(lst))
         if mode.strategy_config.unstake_route == "queue":
             keys.append(claim_key(lst))
         keys += [wallet_key(token) for token in mode.reward_tokens]
+    if (supplied := supplied_token(mode)) is not None:
+        keys.append(a_token_key(supplied))
     if mode.leverage_enabled and lst is not None:
-        keys += [a_token_key(lst), debt_key("WETH")]
+        keys.append(debt_key(BORROWED_TOKEN))
     return tuple(dict.fromkeys(keys))

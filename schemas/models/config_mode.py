@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from schemas.models.config_base import ConfigModel, DataColumn, ModeId, ShareClassName
+from schemas.models.config_base import ConfigModel, DataColumn, ModeId, SetOf, ShareClassName
 from schemas.models.config_blocks import (
     ComponentConfig,
     EventLoggerConfig,
@@ -77,7 +77,7 @@ class ModeSettings(ConfigModel):
     """Fraction; above 1 the loader warns."""
     max_drawdown: Fraction
     """Risk limit: largest fall from a peak; above .5 the loader warns."""
-    data_requirements: Annotated[tuple[DataColumn, ...], Field(min_length=1)]
+    data_requirements: Annotated[SetOf[DataColumn], Field(min_length=1)]
     """Market columns checked before a run starts."""
     fill_rules: dict[str, str] = Field(default_factory=dict)
     """``{column}.{venue}`` to the venue whose value stands in, or ``mean_of_other_venues`` (ruling 5)."""
@@ -101,7 +101,7 @@ class ModeSettings(ConfigModel):
 
     @property
     def hedge_allocation(self) -> dict[str, float]:
-        """Share of equity by exchange, in the order of the venue axis; empty without exchanges."""
+        """Share of equity by exchange, in file order; empty without exchanges."""
         return self.component_config.strategy_manager.position_calculation.hedge_allocation
 
     @property

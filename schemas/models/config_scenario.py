@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from schemas.models.config_base import BaseAsset, ConfigModel, Token
+from schemas.models.config_base import BaseAsset, ConfigModel, SetOf, Token
 from schemas.models.message import VenueId
 from schemas.units import FUNDING_RATE_MAX, SECONDS_PER_HOUR
 
@@ -66,7 +66,7 @@ class FundingShock(Shock):
     """Per settlement; > 0: longs pay shorts."""
     hours: Hours
     """How long."""
-    venues: tuple[VenueId, ...] = ()
+    venues: SetOf[VenueId] = ()
     """Exchanges; empty: all."""
 
 
@@ -79,7 +79,7 @@ class LendingRateShock(Shock):
     """A year, compounded continuously; null: as in the data."""
     hours: Hours
     """How long."""
-    tokens: tuple[Token, ...] = ()
+    tokens: SetOf[Token] = ()
     """Underlying tokens of the reserves; empty: all."""
 
     @model_validator(mode="after")
@@ -103,14 +103,14 @@ class PriceGap(Shock):
 
     size: Annotated[float, Field(gt=-1.0, le=10.0, allow_inf_nan=False)]
     """Fraction of the price; -0.3 is a fall of 30 %."""
-    assets: tuple[BaseAsset, ...] = ("BTC", "ETH")
+    assets: SetOf[BaseAsset] = ("BTC", "ETH")
     """Assets that jump."""
 
 
 class OutageShock(Shock):
     """Venues take no orders for a while; positions there go on, look-ups are answered."""
 
-    venues: tuple[VenueId, ...]
+    venues: SetOf[VenueId]
     """Which."""
     hours: Hours
     """How long."""

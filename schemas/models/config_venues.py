@@ -10,9 +10,11 @@ from schemas.instruments import VenueKind
 from schemas.models.config_base import (
     ConfigModel,
     FaultKind,
+    ListOrder,
     ModeName,
     Rule,
     RuleFault,
+    SetOf,
     ShareClassName,
     broken_rules,
     raise_broken_rules,
@@ -20,10 +22,13 @@ from schemas.models.config_base import (
 from schemas.operations import OperationType
 from schemas.units import Fraction, NonNegativeFloat, PositiveFloat
 
-SlippageBuckets = tuple[
-    Annotated[float, Field(ge=0.0, le=1_000.0)],
-    Annotated[float, Field(ge=0.0, le=1_000.0)],
-    Annotated[float, Field(ge=0.0, le=1_000.0)],
+SlippageBuckets = Annotated[
+    tuple[
+        Annotated[float, Field(ge=0.0, le=1_000.0)],
+        Annotated[float, Field(ge=0.0, le=1_000.0)],
+        Annotated[float, Field(ge=0.0, le=1_000.0)],
+    ],
+    ListOrder.SEQUENCE,
 ]
 """Slippage in basis points of an order whose notional is in the first, second or last bucket."""
 
@@ -82,7 +87,7 @@ class VenueFees(ConfigModel):
 class SlippageTable(ConfigModel):
     """Slippage by pair and notional bucket (domain 4.6), in basis points of the mid price."""
 
-    bucket_bounds_usd: tuple[PositiveFloat, PositiveFloat]
+    bucket_bounds_usd: Annotated[tuple[PositiveFloat, PositiveFloat], ListOrder.SEQUENCE]
     """Upper notional of the first and the second bucket; above the second the last figure applies."""
     spot: dict[str, SlippageBuckets] = Field(default_factory=dict)
     """Spot pairs, spelt like BTCUSDT."""
@@ -112,7 +117,7 @@ class VenueConfig(ConfigModel):
     """cex, defi, infrastructure or wallet."""
     description: str = ""
     """What it is."""
-    supported_operations: tuple[OperationType, ...]
+    supported_operations: SetOf[OperationType]
     """Operations that may be routed here."""
     fees: VenueFees | None = None
     """Trading fees by product."""
@@ -156,7 +161,7 @@ class VenueConfig(ConfigModel):
     """Gas limit of one transaction."""
     deadline_seconds: Annotated[int, Field(gt=0)] | None = None
     """Age at which a transaction is void."""
-    protocols: tuple[str, ...] = ()
+    protocols: SetOf[str] = ()
     """Protocols that an atomic middleware or an aggregator reaches."""
 
     @model_validator(mode="after")
@@ -195,11 +200,18 @@ def _slippage_shape(venue: VenueConfig) -> Iterator[RuleFault]:
     if table is None:
         return
     if table.bucket_bounds_usd[0] >= table.bucket_bounds_usd[1]:
-        yield RuleFault(("slippage_bps", "bucket_bounds_usd"), "bucket bounds must ascend")
+        message = f"bucket bounds must ascend: write {_ascending(table.bucket_bounds_usd)}"
+        yield RuleFault(("slippage_bps", "bucket_bounds_usd"), message)
     for product, pairs in (("spot", table.spot), ("perp", table.perp), ("swap", table.swap)):
         for pair, buckets in pairs.items():
             if list(buckets) != sorted(buckets):
-                yield RuleFault(("slippage_bps", product, pair), "slippage must not fall as the notional grows")
+                message = f"slippage must not fall as the notional grows: write {_ascending(buckets)}"
+                yield RuleFault(("slippage_bps", product, pair), message)
+
+
+def _ascending(numbers: tuple[float, ...]) -> str:
+    listed = ", ".join(f"{number:.12g}" for number in sorted(numbers))
+    return f"[{listed}]"
 
 
 def _trade_sizes(venue: VenueConfig) -> Iterator[RuleFault]:
@@ -299,7 +311,7 @@ class ShareClassConfig(ConfigModel):
     """Modes hold no price risk."""
     allows_hedging: bool
     """Modes may hold perpetuals against spot."""
-    supported_strategies: tuple[ModeName, ...]
+    supported_strategies: SetOf[ModeName]
     """Modes of this class."""
     leverage_supported: bool
     """Modes may lever."""

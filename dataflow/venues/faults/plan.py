@@ -8,7 +8,7 @@ from typing import Annotated, Final, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from schemas.errors import ErrorCode
-from schemas.models.config_base import ConfigModel, ModeName
+from schemas.models.config_base import ConfigModel, ListOrder, ModeName, SetOf
 from schemas.models.message import VenueId
 from schemas.operations import OperationType
 
@@ -97,11 +97,11 @@ class FaultRule(ConfigModel):
     """For each order, group or question that passes the filters; of an outage, for each venue and block of rows."""
     at: FaultTarget | None = None
     """What it meets; without one the first thing that the kind can meet."""
-    venues: tuple[VenueId, ...] = ()
+    venues: SetOf[VenueId] = ()
     """Only orders at these venues."""
-    operations: tuple[OperationType, ...] = ()
+    operations: SetOf[OperationType] = ()
     """Only these operations; of a group, that of its first member."""
-    modes: tuple[ModeName, ...] = ()
+    modes: SetOf[ModeName] = ()
     """Only runs of these modes."""
     from_row: Rows = 0
     """First row, 0 is the first of the run."""
@@ -111,11 +111,11 @@ class FaultRule(ConfigModel):
     """Only once the run has attempted so many operations."""
     attempts: Count = 1
     """How many attempts at one order, or questions in a row, it spoils."""
-    share: tuple[Share, Share] = (0.1, 0.9)
+    share: Annotated[tuple[Share, Share], ListOrder.SEQUENCE] = (0.1, 0.9)
     """Share of the amount that is filled, least and most."""
-    shift: tuple[Shift, Shift] = (-0.005, 0.005)
+    shift: Annotated[tuple[Shift, Shift], ListOrder.SEQUENCE] = (-0.005, 0.005)
     """Distance of the executed price from the quoted one, as a fraction of it; > 0 is higher."""
-    seconds: tuple[Wait, Wait] = (0.1, 5.0)
+    seconds: Annotated[tuple[Wait, Wait], ListOrder.SEQUENCE] = (0.1, 5.0)
     """How long the answer takes."""
     filled: bool = True
     """Whether a pending order turns out to be filled, or else rejected."""
@@ -137,7 +137,7 @@ class FaultRule(ConfigModel):
         for name in ("share", "shift", "seconds"):
             least, most = getattr(self, name)
             if least > most:
-                raise ValueError(f"{name} must give the smaller number first")
+                raise ValueError(f"{name} must give the smaller number first: write [{most:g}, {least:g}]")
         if self.to_row is not None and self.to_row < self.from_row:
             raise ValueError("to_row is before from_row")
         return self
@@ -158,5 +158,5 @@ class FaultPlan(ConfigModel):
     """Name, that of its file."""
     description: str
     """What it is for, in a sentence."""
-    rules: tuple[FaultRule, ...] = ()
+    rules: Annotated[tuple[FaultRule, ...], ListOrder.SEQUENCE] = ()
     """The rules."""

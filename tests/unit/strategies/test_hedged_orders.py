@@ -23,6 +23,7 @@ def book(*, staked: float = 10.0, wallet: float = 0.0, desk: float = 0.0, quote:
     eth = staked + wallet + desk
     return HedgedBook(
         venues=tuple(venue(name, share * quote, -share * eth) for name, share in ALLOCATION.items()),
+        spot_venue="binance",
         lst="weETH",
         lst_units=staked / ORACLE,
         wallet_eth=wallet,

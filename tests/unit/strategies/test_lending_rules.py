@@ -58,7 +58,7 @@ def test_frictionless_enters_on_the_first_row_and_then_holds() -> None:
 
 
 def test_an_endangered_deposit_is_withdrawn_whole() -> None:
-    (intent,) = lending.orders(lending.EXIT_HEALTH, 0.0 * ONE, 80.0 * CELL, 1.25 * CELL, CELL, ("USDT",), 0.0)
+    (intent,) = lending.orders(lending.EXIT_HEALTH, 0.0 * ONE, 80.0 * CELL, 1.25 * CELL, CELL, ("USDT",), "USDT", 0.0)
     assert intent.operation is OperationType.WITHDRAW
     assert intent.amount == 100.0
     assert intent.closes_all
@@ -67,7 +67,7 @@ def test_an_endangered_deposit_is_withdrawn_whole() -> None:
 
 @pytest.mark.parametrize("rule", [lending.ENTRY, lending.ADD_IDLE])
 def test_what_is_deployable_is_supplied_in_units_of_the_token(rule: DecisionRule) -> None:
-    (intent,) = lending.orders(rule, 6_000.0 * ONE, 0.0 * CELL, CELL, 3_000.0 * CELL, ("WETH",), 0.0)
+    (intent,) = lending.orders(rule, 6_000.0 * ONE, 0.0 * CELL, CELL, 3_000.0 * CELL, ("WETH",), "WETH", 0.0)
     assert intent.operation is OperationType.SUPPLY
     assert (intent.source_venue, intent.target_venue, intent.source_token) == ("wallet", "aave_v3", "WETH")
     assert intent.amount == 2.0
@@ -87,7 +87,9 @@ def test_deployable_leaves_gas_and_reserve() -> None:
 def test_a_withdrawal_takes_what_is_missing_and_never_more_than_is_there(
     missing: float, amount: float, closes_all: bool
 ) -> None:
-    (intent,) = lending.orders(lending.WITHDRAWAL, 0.0 * ONE, 80.0 * CELL, 1.25 * CELL, CELL, ("USDT",), missing)
+    (intent,) = lending.orders(
+        lending.WITHDRAWAL, 0.0 * ONE, 80.0 * CELL, 1.25 * CELL, CELL, ("USDT",), "USDT", missing
+    )
     assert (intent.operation, intent.amount, intent.closes_all) == (OperationType.WITHDRAW, amount, closes_all)
 
 
