@@ -1,9 +1,8 @@
 """From a document to a model, or to every fault of the document with its file, line and key."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Final, Generic, TypeVar, Union, cast, get_args, get_origin
 
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails
 from dataflow.config.yaml_lines import Document, YamlFault, YamlValue
 from schemas.errors import ErrorCode
 from schemas.models.config_base import ConfigModel, FaultKind, Location, Rule, RuleFault, broken_rules
+from schemas.spelling import close_match
 
 ModelT = TypeVar("ModelT", bound=ConfigModel)
 
@@ -101,12 +101,6 @@ def bind(
 def place_rules(document: Document, faults: Iterable[RuleFault]) -> list[ConfigFault]:
     """Return the faults of rules at their lines."""
     return [place(document, fault.key, CODE_OF_KIND[fault.kind.value], fault.message) for fault in faults]
-
-
-def close_match(name: str, known: Collection[str]) -> str:
-    """Return ``; did you mean 'x'?`` or nothing."""
-    found = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def _location(detail: ErrorDetails) -> Location:

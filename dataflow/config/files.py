@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dataflow.config.binding import ConfigFault, close_match
+from dataflow.config.binding import ConfigFault
 from dataflow.config.loader import ConfigLoader, is_yaml, shown, yaml_files
 from dataflow.config.old_spellings import MODE_ALIASES
 from schemas.errors import (
@@ -22,6 +22,7 @@ from schemas.errors import (
 from schemas.models.config import RunConfig
 from schemas.models.config_base import ModeName
 from schemas.models.config_scenario import ScenarioConfig
+from schemas.spelling import close_match
 
 __all__ = [
     "CONFIG_ROOT",

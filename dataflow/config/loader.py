@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from dataflow.config.binding import Bound, ConfigFault, bind, close_match, dotted, faults_of, place, place_rules
+from dataflow.config.binding import Bound, ConfigFault, bind, dotted, faults_of, place, place_rules
 from dataflow.config.old_spellings import fold_old_spellings
 from dataflow.config.overrides import OVERRIDE_FILE, Override, apply_override, parse_override
 from dataflow.config.yaml_lines import Document, read_document
@@ -26,6 +26,7 @@ from schemas.models.config_base import SHARE_CLASSES, ModeName, RuleFault, broke
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import MODE_RULES
 from schemas.models.config_venues import SHARE_CLASS_RULES, VENUE_RULES
+from schemas.spelling import close_match
 
 _SUFFIXES: Final = (".yaml", ".yml")
 _NAME_KEY: Final = {

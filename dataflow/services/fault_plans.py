@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 
-from dataflow.config.binding import close_match
 from dataflow.config.files import CONFIG_ROOT
 from dataflow.config.loader import ConfigLoader, shown, yaml_files
 from dataflow.engine.backtest import Backtest, PortWrapper
@@ -17,6 +16,7 @@ from dataflow.venues.faults.port import FaultyPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ConfigValidationError
 from schemas.port import OrderPort
+from schemas.spelling import close_match
 
 FAMILY: Final = "faults"
 
