@@ -20,7 +20,7 @@ def _by_asset(amounts: Column, tokens: tuple[str, ...], assets: tuple[str, ...])
     return frozen(totals)
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 def wallet_quantity(wallet_units: Column, wallet_tokens: tuple[str, ...], assets: tuple[str, ...]) -> Column:
     """Asset units in the wallet.
 
@@ -50,7 +50,7 @@ def wallet_value_usd(
     return _by_asset(wallet_units * wallet_price_usd, wallet_tokens, assets)
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 def supplied_quantity(
     a_token_units: Column,
     liquidity_index: Column,
@@ -94,7 +94,7 @@ def supplied_value_usd(
     return _by_asset(a_token_units * liquidity_index * supplied_price_usd, supplied_tokens, assets)
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 def debt_quantity(
     debt_units: Column, variable_borrow_index: Column, borrowed_tokens: tuple[str, ...], assets: tuple[str, ...]
 ) -> Column:
@@ -134,7 +134,7 @@ def debt_value_usd(
     return _by_asset(-(debt_units * variable_borrow_index * borrowed_price_usd), borrowed_tokens, assets)
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 def staked_quantity(
     lst_units: Column, lst_oracle_ratio: Column, lst_tokens: tuple[str, ...], assets: tuple[str, ...]
 ) -> Column:
@@ -168,7 +168,7 @@ def staked_value_usd(
     return _by_asset(lst_units * lst_oracle_ratio[:, None] * eth_price[:, None], lst_tokens, assets)
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 def claim_quantity(claim_units: Column, claim_tokens: tuple[str, ...], assets: tuple[str, ...]) -> Column:
     """ETH that the withdrawal queue owes: as much price risk as ETH in the wallet.
 
@@ -250,7 +250,7 @@ def dust_token_value_usd(dust_units: Column, dust_price_usd: Column) -> Column:
     return frozen(np.where(dust_units == 0.0, 0.0, dust_units * dust_price_usd))
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 def dust_quantity(dust_units: Column, dust_tokens: tuple[str, ...], assets: tuple[str, ...]) -> Column:
     """Reward tokens by asset: each is one of its own.
 
@@ -361,7 +361,7 @@ def venue_equity_usd(quote_units: Column, spot_value_usd: Column, perp_unrealise
     return frozen(quote_units + spot_value_usd + perp_unrealised_pnl_usd)
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 def exchange_quantity(
     quote_units: Column, spot_units: Column, perp_units: Column, base_asset: str, assets: tuple[str, ...]
 ) -> Column:
@@ -405,7 +405,7 @@ def exchange_value_usd(
     return frozen(totals)
 
 
-@tag(stage="exposure", unit="token", axis="assets", record="quantity")
+@tag(stage="exposure", unit="asset_unit", axis="assets", record="quantity")
 @resolve_from_config(decorate_with=lambda quantity_parts: inject(parts=group(*map(source, quantity_parts))))
 def asset_quantity(parts: list[Column]) -> Column:
     """Net delta units of each asset over all holdings (USDT: the balance).
@@ -478,7 +478,7 @@ def equity_share_class(equity_usd: Column, usd_per_share_class: Column) -> Colum
     return frozen(equity_usd / usd_per_share_class)
 
 
-@tag(stage="exposure", unit="token")
+@tag(stage="exposure", unit="asset_unit")
 def net_delta_units(asset_quantity: Column, delta_asset: str, assets: tuple[str, ...]) -> Column:
     """Units of the tracked asset that a price move acts on.
 
@@ -593,7 +593,7 @@ def collateral_value_usd(spot_units: Column, reference_price: Column) -> Column:
     return frozen(spot_units * reference_price[:, None])
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 @config.when(directional=True, coin_margin=False)
 def margined_quantity__usdt(
     perp_units: Column, quote_units: Column, base_asset: str, assets: tuple[str, ...]
@@ -614,7 +614,7 @@ def margined_quantity__usdt(
     return frozen(totals)
 
 
-@tag(stage="exposure", unit="token", axis="assets")
+@tag(stage="exposure", unit="asset_unit", axis="assets")
 @config.when(directional=True, coin_margin=True)
 def margined_quantity__coins(perp_units: Column, base_asset: str, assets: tuple[str, ...]) -> Column:
     """Delta of the perpetuals alone: the coins that margin them are the share class, which no price moves.

@@ -204,7 +204,7 @@ def funding_pnl(funding_pnl_step: Column, funding_pnl_before: float) -> Column:
     return running_sum(funding_pnl_step, funding_pnl_before)
 
 
-@tag(stage="pnl", unit="eth", axis="assets")
+@tag(stage="pnl", unit="asset_unit", axis="assets")
 def staked_before(
     lst_units: Column, lst_oracle_ratio_before: Column, lst_tokens: tuple[str, ...], assets: tuple[str, ...]
 ) -> Column:
@@ -220,7 +220,7 @@ def staked_before(
     return _in_eth(sum_columns(lst_units) * lst_oracle_ratio_before, assets)
 
 
-@tag(stage="pnl", unit="eth", axis="assets")
+@tag(stage="pnl", unit="asset_unit", axis="assets")
 def supplied_before(
     a_token_units: Column, liquidity_index_before: Column, lst_oracle_ratio_before: Column, assets: tuple[str, ...]
 ) -> Column:
@@ -236,7 +236,7 @@ def supplied_before(
     return _in_eth(sum_columns(a_token_units * liquidity_index_before) * lst_oracle_ratio_before, assets)
 
 
-@tag(stage="pnl", unit="eth", axis="assets")
+@tag(stage="pnl", unit="asset_unit", axis="assets")
 def debt_before(debt_units: Column, variable_borrow_index_before: Column, assets: tuple[str, ...]) -> Column:
     """ETH owed, at the index of the row before, in the column of ETH.
 
@@ -257,7 +257,7 @@ def _in_eth(amounts: Column, assets: tuple[str, ...]) -> Column:
     return frozen(totals)
 
 
-@tag(stage="pnl", unit="token", axis="assets")
+@tag(stage="pnl", unit="asset_unit", axis="assets")
 @resolve_from_config(decorate_with=lambda staked_parts: inject(parts=group(*map(source, staked_parts))))
 def quantity_before(parts: list[Column]) -> Column:
     """Net delta units of each asset, at the indexes and ratios of the row before.

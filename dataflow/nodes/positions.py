@@ -163,7 +163,7 @@ def perp_entry_price(held_perp_entry: Column, row_is_new: Column) -> Column:
     return _constant(held_perp_entry, row_is_new)
 
 
-@tag(stage="positions", unit="usdt", axis="venues")
+@tag(stage="positions", unit="margin_token", axis="venues")
 @config.when(directional=False)
 def funding_flow(perp_units: Column, perp_mark: Column, funding_rate: Column, row_is_new: Column) -> Column:
     """Funding credited at each settlement on the position held just before it.
@@ -183,7 +183,7 @@ def funding_flow(perp_units: Column, perp_mark: Column, funding_rate: Column, ro
     return frozen(-perp_units * perp_mark * funding_rate * row_is_new[:, None] + 0.0)
 
 
-@tag(stage="positions", unit="usdt", axis="venues")
+@tag(stage="positions", unit="margin_token", axis="venues")
 @config.when(directional=True, coin_margin=False)
 def funding_flow__usdt_margin(
     perp_units: Column, perp_mark: Column, funding_rate: Column, level_touched: Column, row_is_new: Column
@@ -205,7 +205,7 @@ def funding_flow__usdt_margin(
     return frozen(-perp_units * perp_mark * funding_rate * survives + 0.0)
 
 
-@tag(stage="positions", unit="base", axis="venues")
+@tag(stage="positions", unit="margin_token", axis="venues")
 @config.when(directional=True, coin_margin=True)
 def funding_flow__coin_margin(
     perp_units: Column, funding_rate: Column, level_touched: Column, row_is_new: Column

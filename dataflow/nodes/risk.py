@@ -126,7 +126,7 @@ def margin_usage(worst_margin_ratio: Column) -> Column:
     return frozen(1.0 - _between_0_and_1(worst_margin_ratio))
 
 
-@tag(stage="risk", unit="fraction", record="health_factor")
+@tag(stage="risk", unit="ratio", record="health_factor")
 @config.when(borrowing=False)
 def health_factor__no_debt(equity_usd: Column) -> Column:
     """Health factor of a mode that never borrows: not applicable.
@@ -170,7 +170,7 @@ def debt_usd(debt_value_usd: Column) -> Column:
     return frozen(0.0 - sum_columns(debt_value_usd))
 
 
-@tag(stage="risk", unit="fraction", record="health_factor")
+@tag(stage="risk", unit="ratio", record="health_factor")
 @config.when(borrowing=True)
 def health_factor__debt(
     a_token_units: Column,

@@ -18,7 +18,7 @@ class PositionsFrame(StageFrame):
     """Perpetual; short < 0."""
     perp_entry_price: Series[float] | None = columns("perp_entry_price", "usdt_per_base", ge=0.0, le=PRICE_MAX)
     """Average entry price; 0 where flat."""
-    funding_flow: Series[float] | None = columns("funding_flow", "usdt", ge=-USD_MAX, le=USD_MAX)
+    funding_flow: Series[float] | None = columns("funding_flow", "margin_token", ge=-USD_MAX, le=USD_MAX)
     """Funding credited; > 0 is received."""
     a_token_units: Series[float] | None = columns("a_token_units", "scaled_unit", ge=-1e-6, le=UNITS_MAX)
     """Scaled units supplied."""
