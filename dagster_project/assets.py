@@ -20,7 +20,7 @@ from dataflow.config.files import load_run_config
 from dataflow.engine.backtest import Backtest
 from dataflow.graph.build import OBSERVE_STAGES, Graph, Node
 from dataflow.graph.state import RunState
-from dataflow.graph.validation import MARKET_INPUTS
+from dataflow.market.market import DATA_COLUMNS
 from dataflow.records.log.reading import event_name
 from dataflow.records.report.pages import write_report
 from dataflow.services.backtest import CompletedRun, load_request_config, run_backtest
@@ -91,7 +91,7 @@ class ModeAssets:
         ]
 
     def _data_spec(self) -> dg.AssetSpec:
-        columns, axes = sorted(self.graph.inputs & MARKET_INPUTS), self.backtest.column_axes()
+        columns, axes = sorted(self.graph.inputs & DATA_COLUMNS), self.backtest.column_axes()
         return dg.AssetSpec(
             self.key(*DATA),
             description="Rows of the data set in the month: read, validated, aligned on the clock of the mode.",
@@ -121,7 +121,7 @@ class ModeAssets:
         """Assets that a node depends on: the nodes it takes, and the data, directly or because it is given each row."""
         sources = [source for _, source in node.arguments]
         nodes = [(source,) for source in sources if source in self.graph.by_name]
-        return [*nodes, DATA] if not nodes or MARKET_INPUTS.intersection(sources) else list(nodes)
+        return [*nodes, DATA] if not nodes or DATA_COLUMNS.intersection(sources) else list(nodes)
 
     def _event_specs(self) -> Iterator[dg.AssetSpec]:
         for kind in EVENT_TYPES:

@@ -414,9 +414,8 @@ _SPECS: Final = (
     ErrorSpec(
         ErrorCode.ENGINE_INIT_FAILED,
         _C,
-        "The engine could not be built.",
-        "Correct what the message names (dates, capital, data set, mode) and restart.",
-        reserved="dates, capital, data and mode are refused under CONFIG and DATA codes before an engine is built",
+        "The graph of a mode does not fit its engine: an input, a column or a unit.",
+        "Correct the node or input that the message names, in the strategy module or its mode file, and rerun.",
     ),
     ErrorSpec(
         ErrorCode.ENGINE_COMPONENT_INIT_FAILED,

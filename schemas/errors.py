@@ -154,7 +154,7 @@ class StrategyError(PlatformError):
 
 
 class DecisionFrameError(StrategyError):
-    """The decision stage produced a frame that its schema refuses."""
+    """The decision stage produced a frame that its schema refuses, or a strategy of the user failed in it."""
 
     code = ErrorCode.STRAT_DECISION_FAILED
 
@@ -268,7 +268,7 @@ class EngineError(PlatformError):
 
 
 class EngineInitError(EngineError):
-    """A run cannot start: dates, capital, data set or mode do not fit."""
+    """The graph of a mode asks for what nobody gives, records what no frame has, or mixes units."""
 
     code = ErrorCode.ENGINE_INIT_FAILED
 

@@ -15,6 +15,9 @@ from schemas.errors import InvalidModeError
 from schemas.models.config_base import ModeName
 from strategies.rules import ModeSpec
 
+OUTSIDE_PACKAGE: Final = "outside_strategies"
+"""Where strategy modules that are not of the project stand in ``sys.modules``, so that their names hide no other."""
+
 
 def spec_of_module(module: ModuleType) -> ModeSpec:
     """The specification that a strategy module gives of its mode.

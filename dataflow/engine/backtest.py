@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from dataflow.engine.cycle_search import cycle_search_off
+from dataflow.engine.inputs import evaluations
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
@@ -20,6 +21,7 @@ from dataflow.graph.column_facts import ColumnFacts, column_facts
 from dataflow.graph.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
 from dataflow.graph.inputs import Parameters, breach_limits, build_parameters, lending_terms
 from dataflow.graph.market_rows import MarketRows
+from dataflow.graph.proof import prove
 from dataflow.graph.state import RunState
 from dataflow.graph.validation import CallCheck, validate_operations, validate_stage
 from dataflow.journal.component_logs import ComponentLogs
@@ -115,6 +117,8 @@ class Backtest:
             adapters=(self._hook,) if self.options.executor == "hamilton" else (),
         )
         self.parameters: Parameters = build_parameters(config, self.spec)
+        asked = evaluations(self.graph, self.parameters, self.market_request().columns)
+        prove(self.graph, asked, self.parameters.axes)
         self.executor = self._executor()
 
     def _executor(self) -> Executor:

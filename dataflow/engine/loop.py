@@ -6,16 +6,19 @@ Rows before the first decision of a window are committed as they are; the decisi
 execution, with nothing left to settle, and that is what is recorded.
 """
 
+import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from dataflow.engine.chunk import Chunk
+from dataflow.engine.inputs import RUN_START, WITHDRAWAL, carried_at_start
 from dataflow.engine.interrupts import LetThrough, held_interrupts
 from dataflow.engine.windows import WindowPolicy
 from dataflow.execution.liquidations import LiquidationRow, Liquidations
@@ -25,18 +28,19 @@ from dataflow.graph.build import EXECUTE_STAGES, OBSERVE_STAGES, Graph, Node
 from dataflow.graph.executors import Executor, PlanExecutor
 from dataflow.graph.inputs import Parameters
 from dataflow.graph.market_rows import MarketRows
-from dataflow.graph.state import NEVER, RunState
+from dataflow.graph.state import RunState
 from dataflow.journal.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
 from dataflow.journal.interim import PassedBooks
 from dataflow.journal.recorder import HEALTH_ROWS, Journal, row_of
 from dataflow.records.log.event_log import FLUSH_SECONDS
-from dataflow.settlement.capital_flows import booked, nothing_due
+from dataflow.settlement.capital_flows import booked
 from dataflow.settlement.sources import SettlementSource
 from schemas.decisions import DecisionRule
-from schemas.errors import CriticalEngineError, LogError, MissingPriceError, PlatformError
+from schemas.errors import CriticalEngineError, DecisionFrameError, LogError, MissingPriceError, PlatformError
 from schemas.operations import DecisionType, DeltaType
 from schemas.port import OrderPort
 from schemas.units import Column, Instants
+from strategies.registry import OUTSIDE_PACKAGE
 
 ChunkSink = Callable[[Instants, Mapping[str, Column]], None]
 """Takes every column of a complete chunk: validates it, and writes it to the results."""
@@ -78,7 +82,7 @@ class Engine:
         settlements: tuple[SettlementSource, ...] = (),
         is_final: bool = True,
     ) -> None:
-        self._executor, self._market, self._parameters = executor, market, parameters
+        self._graph, self._executor, self._market, self._parameters = graph, executor, market, parameters
         self._journal, self._tight_loop, self._port, self._liquidations = journal, tight_loop, port, liquidations
         self._check = check
         self._last_seen: tuple[int, int, Mapping[str, Column]] = (0, 1, {})
@@ -101,27 +105,11 @@ class Engine:
 
     def initial_state(self) -> RunState:
         """The state before the first row of a run: empty books, nothing carried."""
-        carried: dict[str, float | Column] = dict.fromkeys(
-            (*self._carries.values(), *self._on_execution.values(), *self._on_entry.values()), 0.0
-        )
-        carried |= {
-            "transaction_costs_before": 0.0,
-            "staking_yield_rewards_before": 0.0,
-            "dust_pnl_before": 0.0,
-            "deposited_usd": 0.0,
-            "deposited_share_class": 0.0,
-            "initial_capital": 0.0,
-            **nothing_due(),
-            "last_risk_exit_seconds": NEVER,
-            "last_liquidation_seconds": NEVER,
-            "entry_quantity": 0.0,
-            "breach_before": 0.0,
-            "risk_level_before": 0.0,
-            "run_start_seconds": float(self._market.epoch_seconds[0]),
-        }
+        carried = carried_at_start(self._graph, self._parameters.groups)
+        carried[RUN_START] = float(self._market.epoch_seconds[0])
         for source in self._settlements:
             carried |= source.initial()
-        return RunState({**carried, **self._parameters.groups.empty()})
+        return RunState(carried)
 
     # -- the run
 
@@ -498,7 +486,7 @@ class Engine:
             **self._parameters.inputs,
             **self._market.between(row, row + 1),
             **columns,
-            "withdrawal_pending": state.values["withdrawal_pending"],
+            WITHDRAWAL: state.values[WITHDRAWAL],
             "venue_port": self._port,
         }
         asked = self._executor.evaluate(["orders"], known)["orders"]
@@ -549,11 +537,24 @@ class Engine:
 
 
 def as_platform_error(error: BaseException) -> PlatformError:
-    """The error itself where it has a code; a stop by the user, or a fault of ours, as ENGINE-004."""
+    """The error itself where it has a code.
+
+    A stop by the user, or a fault of ours, as ENGINE-004; a fault inside a strategy that is not ours as STRAT-001.
+    """
     if isinstance(error, PlatformError):
         return error
     if isinstance(error, KeyboardInterrupt):
         return CriticalEngineError("interrupted; the logs hold what was done, run again for results")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        module = sys.modules.get(f"{OUTSIDE_PACKAGE}.{Path(frame.filename).stem}")
+        if module is not None and module.__file__ == frame.filename:
+            return DecisionFrameError(
+                f"strategy module {frame.filename}, line {frame.lineno}, in {frame.name}: "
+                f"{type(error).__name__}: {error}",
+                file=frame.filename,
+                line=frame.lineno,
+                node=frame.name,
+            )
     return CriticalEngineError(f"{type(error).__name__}: {error}; this is a fault of the program, please report it")
 
 

@@ -13,6 +13,8 @@ from hamilton import driver, settings
 from hamilton.node import Node as HamiltonNode
 
 from dataflow.nodes import decision, execution, exposure, liquidation, market, pnl, positions, risk
+from schemas.errors import EngineInitError
+from schemas.spelling import close_match
 from strategies.rules import ModeSpec
 
 # Hamilton advertises its chat room on every error; ours say what to do themselves.
@@ -32,6 +34,8 @@ STAGE_MODULES: Final[tuple[ModuleType, ...]] = (
 OBSERVE_STAGES: Final = ("market", "positions", "exposure", "risk", "pnl", "decision")
 EXECUTE_STAGES: Final = ("orders", "deltas", "handshakes", "reconciliation")
 STAGES: Final = OBSERVE_STAGES + EXECUTE_STAGES
+RAW_STAGE: Final = "market"
+"""Stage of the columns that come from the data set itself."""
 
 TARGETS: Final = (
     "decision",
@@ -112,6 +116,10 @@ class Graph:
         taken = (source for node in self.in_stages(stages) for _, source in node.arguments)
         return tuple(dict.fromkeys(taken))
 
+    def defined(self) -> frozenset[str]:
+        """Every node that the modules define, those that the mode does not need included."""
+        return frozenset(name for name, node in self.hamilton.graph.nodes.items() if not node.user_defined)
+
     def look_back_hours(self) -> int:
         """Hours before the first row that a market feature needs."""
         return max((int(node.tags.get("look_back_hours", "0")) for node in self.nodes), default=0)
@@ -133,6 +141,8 @@ def build_graph(
     attribution_types: P&L nodes that the mode's attribution sums, in order. claims: whether staked ETH leaves through
     a withdrawal queue. rewards: whether staking rewards are paid. loop: whether leverage is a sequential loop, not a
     flash loan. adapters: Hamilton lifecycle adapters.
+
+    Raises EngineInitError (ENGINE-001) where the modules make no graph, or one without a node that every run needs.
     """
     claimed = ("claim",) if claims else ()
     more = (*claimed, "dust") if rewards else claimed
@@ -149,22 +159,41 @@ def build_graph(
         "loop": loop,
         **spec.features,
     }
-    built = (
-        driver.Builder()
-        .with_modules(*STAGE_MODULES, *spec.modules)
-        .with_config(config)
-        .with_adapters(*adapters)
-        .build()
-    )
+    built = _built(spec, config, adapters)
     known = built.graph.nodes
     wanted = (*TARGETS, *(REWARD_TARGETS if rewards else ()), *(name for name in WHERE_THERE if name in known))
-    needed = _needed(known, wanted)
+    needed = _needed(known, wanted, spec.mode)
     ordered = [name for name in _running_order(known, needed) if not known[name].user_defined]
     inputs = frozenset(name for name in needed if known[name].user_defined)
     return Graph(built, tuple(_flattened(known[name]) for name in ordered), inputs)
 
 
-def _needed(known: Mapping[str, HamiltonNode], targets: tuple[str, ...]) -> frozenset[str]:
+def _built(spec: ModeSpec, config: Mapping[str, object], adapters: tuple[object, ...]) -> driver.Driver:
+    """Hamilton's driver of the modules; ENGINE-001 with its reason where they make no graph."""
+    modules = (*STAGE_MODULES, *spec.modules)
+    try:
+        return driver.Builder().with_modules(*modules).with_config(dict(config)).with_adapters(*adapters).build()
+    except Exception as error:  # whatever a module that is not ours can make of Hamilton
+        names = ", ".join(module.__name__ for module in spec.modules)
+        raise EngineInitError(
+            f"the nodes of {names} make no graph: {_first_sentence(error)}", mode=spec.mode, module=names
+        ) from error
+
+
+def _first_sentence(error: Exception) -> str:
+    """What Hamilton says of a fault, without its advice."""
+    return " ".join(str(error).removeprefix("Error: ").split()).partition(". ")[0] or type(error).__name__
+
+
+def _needed(known: Mapping[str, HamiltonNode], targets: tuple[str, ...], mode: str) -> frozenset[str]:
+    """Names of the targets and of all that they depend on; ENGINE-001 for a target that no node gives."""
+    for name in targets:
+        if name not in known or known[name].user_defined:
+            raise EngineInitError(
+                f"mode {mode} has no node {name!r}, which every run needs{close_match(name, known.keys() - {name})}",
+                mode=mode,
+                node=name,
+            )
     found: set[str] = set()
     pending = list(targets)
     while pending:
@@ -190,8 +219,18 @@ def _running_order(known: Mapping[str, HamiltonNode], needed: frozenset[str]) ->
 
 
 def _flattened(node: HamiltonNode) -> Node:
+    """The node as a step; ENGINE-001 where it says no stage, or one that does not exist."""
     function = node.callable
     source = node.originating_functions[0]
+    stage = str(node.tags.get("stage", ""))
+    if stage not in STAGES:
+        said = f"stage {stage!r}, which does not exist{close_match(stage, STAGES)}" if stage else "no stage"
+        raise EngineInitError(
+            f"node {node.name} ({source.__module__}) has {said}; tag it with one of {', '.join(STAGES)}",
+            node=node.name,
+            stage=stage,
+            module=source.__module__,
+        )
     return Node(
         name=node.name,
         function=function,

@@ -1,11 +1,14 @@
 """What is said of a recorded column, from its node and its frame: the column metadata of the Parquet files."""
 
 import re
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Final
 
 import pandera.pandas as pa
 
-from dataflow.graph.build import OBSERVE_STAGES, Graph, Node
+from dataflow.graph.build import OBSERVE_STAGES, RAW_STAGE, Graph, Node
 from schemas.frames import FRAMES
 
 _SIGN: Final = re.compile(r"^\s*Sign:\s+(?P<sign>.+?)\s*(?:^\s*\w+:|^\s*$|\Z)", re.MULTILINE | re.DOTALL)
@@ -20,20 +23,20 @@ def column_facts(graph: Graph) -> dict[str, ColumnFacts]:
     A column of the data set is described by its frame, that of a node by the node. Where a node names no sign, a bound
     of its frame at zero is one.
     """
-    declared = {stage: _declared(stage) for stage in OBSERVE_STAGES}
-    read = {name: _of_frame(column) for name, column in declared["market"].items() if column.description}
+    read = {name: _of_frame(column) for name, column in declared_columns(RAW_STAGE).items() if column.description}
     nodes = {
-        node.name: {**_of_frame(declared[stage][node.name]), **_of_node(node)}
+        node.name: {**_of_frame(declared_columns(stage)[node.name]), **_of_node(node)}
         for stage in OBSERVE_STAGES
         for node in graph.in_stages((stage,))
     }
     return {**read, **nodes}
 
 
-def _declared(stage: str) -> dict[str, pa.Column]:
+@cache
+def declared_columns(stage: str) -> Mapping[str, pa.Column]:
     """The declared columns of a stage by node name: the pattern of a second axis stands for its node."""
     columns = FRAMES[stage].to_schema().columns
-    return {name.removeprefix("^").removesuffix(r"\."): column for name, column in columns.items()}
+    return MappingProxyType({name.removeprefix("^").removesuffix(r"\."): column for name, column in columns.items()})
 
 
 def _of_frame(column: pa.Column) -> ColumnFacts:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from operator import itemgetter
 from types import UnionType
-from typing import Any, NamedTuple, Protocol, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Protocol, get_args, get_origin
 
 from hamilton.lifecycle import NodeExecutionHook
 from hamilton.lifecycle.base import BaseDoValidateInput
@@ -131,6 +131,8 @@ class CheckHook(NodeExecutionHook, BaseDoValidateInput):  # type: ignore[misc]  
     def do_validate_input(self, *, node_type: type, input_value: object) -> bool:
         """Whether an input is of its declared type; Hamilton's own test refuses every ``tuple[str, ...]``."""
         declared: Any = get_origin(node_type) or node_type
+        if declared is Annotated:
+            return self.do_validate_input(node_type=get_args(node_type)[0], input_value=input_value)
         if declared is UnionType:
             return any(self.do_validate_input(node_type=one, input_value=input_value) for one in get_args(node_type))
         if getattr(declared, "_is_protocol", False):

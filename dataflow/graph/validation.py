@@ -9,9 +9,10 @@ import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
-from dataflow.graph.build import OBSERVE_STAGES, Graph
+from dataflow.graph.build import OBSERVE_STAGES, RAW_STAGE, Graph
 from dataflow.graph.executors import Values
 from dataflow.graph.frame_bounds import within_bounds
+from dataflow.market.market import DATA_COLUMNS
 from schemas.errors import PlatformError
 from schemas.frames import FRAME_ERRORS, FRAMES
 from schemas.models.events import DomainEvent, OperationExecutionEvent, ReconciliationEvent
@@ -19,9 +20,6 @@ from schemas.units import Column, Instants
 
 _REMEMBERED = 512
 """Columns that are known to be valid."""
-
-RAW_STAGE = "market"
-"""Stage of the columns that come from the data set itself."""
 
 
 @cache
@@ -87,7 +85,7 @@ class CallCheck:
         self._checked: dict[int, Column] = {}
         self._stage_of = {node.name: node.stage for node in graph.nodes if node.stage in OBSERVE_STAGES}
         for name in graph.inputs:
-            if name in MARKET_INPUTS:
+            if name in DATA_COLUMNS:
                 self._stage_of[name] = RAW_STAGE
 
     def __call__(self, _node_name: str, arguments: Values) -> None:
@@ -111,30 +109,6 @@ class CallCheck:
     def _check_column(self, stage: str, name: str, value: Column) -> None:
         if not within_bounds(stage, {name: value}):
             _validate(stage, pd.DataFrame(flattened({name: value}, self._axes), copy=False), None)
-
-
-MARKET_INPUTS = frozenset(
-    {
-        "spot_price",
-        "perp_mark",
-        "funding_rate",
-        "funding_settled",
-        "reference_price",
-        "eth_price",
-        "liquidity_index",
-        "gas_price_gwei",
-        "variable_borrow_index",
-        "lst_oracle_ratio",
-        "lst_market_ratio",
-        "candle_high",
-        "candle_low",
-        "signal",
-        "confidence",
-        "predicted_sd",
-        "dust_price_eth",
-    }
-)
-"""Graph inputs that are columns of the data set."""
 
 
 def validate_operations(events: Sequence[DomainEvent]) -> None:

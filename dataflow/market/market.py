@@ -3,7 +3,7 @@
 No reader and no pandas here, so that every layer may name these types.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -42,6 +42,36 @@ DUST_PRICE: Final = "dust_price_eth"
 
 CANDLE_COLUMNS: Final = ("candle_high", "candle_low")
 PREDICTION_COLUMNS: Final = ("signal", "confidence", "predicted_sd")
+
+FEED_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "funding_rate": ("funding_rate", "funding_settled"),
+    "ohlcv": CANDLE_COLUMNS,
+    "prediction": PREDICTION_COLUMNS,
+    REWARD_FEED: (DUST_PRICE,),
+}
+"""What gives other columns than the one of its name."""
+
+DATA_COLUMNS: Final = frozenset({*MARKET_COLUMNS, *(name for given in FEED_COLUMNS.values() for name in given)})
+"""Every column that can come from a data set."""
+
+
+def columns_given(requested: Iterable[str]) -> frozenset[str]:
+    """The columns of a market for which these columns and feeds were asked.
+
+    >>> sorted(columns_given(["eth_price", "funding_rate"]))
+    ['eth_price', 'funding_rate', 'funding_settled']
+    """
+    return frozenset(column for name in requested for column in FEED_COLUMNS.get(name, (name,)))
+
+
+def requirement_of(column: str) -> str:
+    """What a mode asks for to get a column.
+
+    >>> requirement_of("candle_low"), requirement_of("eth_price")
+    ('ohlcv', 'eth_price')
+    """
+    return next((name for name, given in FEED_COLUMNS.items() if column in given), column)
+
 
 SPOT_SUFFIX: Final = "_spot"
 """A fill rule `perp_mark.VENUE: OTHER_spot` gives the spot candles of a venue for a perpetual's (domain ruling 26)."""

@@ -3,17 +3,13 @@
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Final
 
 from dataflow.config.files import LoadedConfig
 from dataflow.config.loader import strategy_beside
 from dataflow.engine.backtest import Backtest, EngineOptions
 from schemas.errors import InvalidModeError
-from strategies.registry import spec_of_module
+from strategies.registry import OUTSIDE_PACKAGE, spec_of_module
 from strategies.rules import ModeSpec
-
-_PACKAGE: Final = "outside_strategies"
-"""Where such modules stand in ``sys.modules``, so that their names hide no other."""
 
 
 def backtest_of(loaded: LoadedConfig, options: EngineOptions | None = None) -> Backtest:
@@ -27,7 +23,7 @@ def backtest_of(loaded: LoadedConfig, options: EngineOptions | None = None) -> B
 
 def _spec_of_file(file: Path) -> ModeSpec:
     """The specification in a module of its own, imported anew."""
-    name = f"{_PACKAGE}.{file.stem}"
+    name = f"{OUTSIDE_PACKAGE}.{file.stem}"
     found = spec_from_file_location(name, file)
     assert found is not None, "a path that ends in .py has a loader"
     assert found.loader is not None, "a path that ends in .py has a loader"

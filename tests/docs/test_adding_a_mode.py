@@ -110,3 +110,30 @@ def test_a_module_that_is_none_is_refused_with_its_name(
     assert (done.exit_code, error["code"]) == (2, "CONFIG-001")
     assert says in error["message"]
     assert "wsteth_staking" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("slip", "code", "exit_code", "says"),
+    [
+        pytest.param(("min_trade_usd: float", "min_trade_us: float"), "ENGINE-001", 2, "'min_trade_usd'", id="input"),
+        pytest.param(('"wallet_quantity"', '"wallet_qantity"'), "ENGINE-001", 2, "'wallet_quantity'", id="part"),
+        pytest.param(("is_held = ", "is_held = 1 // 0 + "), "STRAT-001", 1, "ZeroDivisionError", id="raises"),
+    ],
+)
+def test_a_slip_in_the_module_is_told_as_one(
+    slip: tuple[str, str],
+    code: str,
+    exit_code: int,
+    says: str,
+    directory: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(FILE).write_text((directory / FILE).read_text(encoding="utf-8"), encoding="utf-8")
+    Path(MODULE).write_text((directory / MODULE).read_text(encoding="utf-8").replace(*slip), encoding="utf-8")
+    done = CliRunner().invoke(app, ["backtest", FILE, "--end", "2024-05-20", "--json"])
+    error = json.loads(done.stdout)["error"]
+    assert (done.exit_code, error["code"]) == (exit_code, code), error
+    assert says in error["message"]
+    assert "fault of the program" not in done.output

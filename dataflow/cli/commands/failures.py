@@ -12,7 +12,7 @@ import click
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from dataflow.cli.commands.output import print_error, print_json
-from schemas.errors import ConfigError, ConfigValidationError, CriticalEngineError, PlatformError
+from schemas.errors import ConfigError, ConfigValidationError, CriticalEngineError, EngineInitError, PlatformError
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -30,8 +30,8 @@ class CommandFailedError(Exception):
 
 
 def exit_code_of(error: PlatformError) -> int:
-    """Exit code of a failure: 2 for what the user wrote, 1 for everything else."""
-    return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+    """Exit code of a failure: 2 for what the user wrote, a strategy module included; 1 for everything else."""
+    return EXIT_USAGE if isinstance(error, ConfigError | EngineInitError) else EXIT_FAILED
 
 
 def error_object(error: PlatformError) -> dict[str, object]:
