@@ -39,8 +39,15 @@ FUNDING_RATE_MAX: Final = 0.05
 
 SECONDS_PER_HOUR: Final = 3_600
 SECONDS_PER_DAY: Final = 86_400
+HOURS_PER_DAY: Final = 24.0
 DAYS_PER_YEAR: Final = 365.25
 """Annualisation of returns (domain ruling 24); Aave's own year is 365 days, see ``dataflow.maths.lending``."""
+HOURS_PER_YEAR: Final = HOURS_PER_DAY * DAYS_PER_YEAR
+
+FUNDING_HOURS: Final = 8.0
+"""Hours that a funding rate covers where nothing else is said: the interval of most exchanges."""
+FUNDING_APR_MAX: Final = FUNDING_RATE_MAX * HOURS_PER_YEAR / FUNDING_HOURS
+"""Of a threshold, a fraction a year; beyond it the rate is a per cent."""
 
 NOT_APPLICABLE: Final = 999.0
 """Stands in events for a ratio that does not exist: health factor without debt, margin ratio without perpetuals."""

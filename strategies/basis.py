@@ -152,10 +152,10 @@ def margin_loan_fraction(quote_units: Column, venue_equity_usd: Column) -> Colum
 def entry_is_due(
     funding_settles: Column,
     funding_known: Column,
-    funding_trailing_mean: Column,
+    funding_trailing_apr: Column,
     cooldown_over: Column,
     deployable_usd: Column,
-    funding_enter: float,
+    funding_enter_apr: float,
     min_trade_usd: float,
 ) -> Column:
     """1 where a settlement row shows enough funding to open the book.
@@ -164,28 +164,28 @@ def entry_is_due(
     Source: [domain] ruling 15.
 
     >>> one = np.ones(1)
-    >>> entry_is_due(one, one, 0.0001 * one, one, 500.0 * one, 0.0, 10.0).tolist()
+    >>> entry_is_due(one, one, 0.05 * one, one, 500.0 * one, 0.0, 10.0).tolist()
     [1.0]
     """
     checked = (funding_settles > 0.0) & (funding_known > 0.0) & (cooldown_over > 0.0)
-    pays = funding_trailing_mean > funding_enter
+    pays = funding_trailing_apr > funding_enter_apr
     return frozen((checked & pays & (deployable_usd > min_trade_usd)).astype(np.float64))
 
 
 @tag(stage="decision", unit="flag")
 def funding_exit_is_due(
-    funding_settles: Column, funding_known: Column, funding_trailing_mean: Column, funding_leave: float
+    funding_settles: Column, funding_known: Column, funding_trailing_apr: Column, funding_leave_apr: float
 ) -> Column:
     """1 where a settlement row shows too little funding to keep the book.
 
     Shape:  (rows,).
     Source: [domain] ruling 15.
 
-    >>> funding_exit_is_due(np.ones(1), np.ones(1), np.array([-0.0001]), 0.0).tolist()
+    >>> funding_exit_is_due(np.ones(1), np.ones(1), np.array([-0.05]), 0.0).tolist()
     [1.0]
     """
     checked = (funding_settles > 0.0) & (funding_known > 0.0)
-    return frozen((checked & (funding_trailing_mean < funding_leave)).astype(np.float64))
+    return frozen((checked & (funding_trailing_apr < funding_leave_apr)).astype(np.float64))
 
 
 @tag(stage="decision", unit="rule")

@@ -9,6 +9,7 @@ from typing import Final
 
 from dataflow.config.yaml_lines import Document, Mark, YamlFault, YamlValue
 from schemas.models.config_base import Location
+from schemas.units import FUNDING_HOURS, HOURS_PER_YEAR
 
 _WRITING: Final = ("event_logger", "event_logging_settings")
 _RETENTION: Final = ("event_logger", "log_retention_policy")
@@ -19,18 +20,40 @@ _EXECUTION: Final = ("component_config", "execution_manager")
 
 @dataclass(frozen=True)
 class Move:
-    """An old place and the home of the same value; ``is_block`` merges key by key."""
+    """An old place and the home of the same value; ``is_block`` merges key by key.
+
+    factor: what a number of the old unit is multiplied by, ``unit`` names that of its home.
+    """
 
     old: tuple[str, ...]
     home: tuple[str, ...]
     is_block: bool = False
+    factor: float = 1.0
+    unit: str = ""
+
+    def today(self, value: YamlValue) -> YamlValue:
+        """The value in the unit of its home; what is no number stays, for the model to refuse."""
+        if self.unit and isinstance(value, int | float) and not isinstance(value, bool):
+            return value * self.factor
+        return value
+
+
+_FUNDING_ENTER: Final = ("strategy_config", "funding_enter_apr")
+_FUNDING_LEAVE: Final = ("strategy_config", "funding_leave_apr")
+
+
+def _per_eight_hours(old: tuple[str, ...], home: tuple[str, ...]) -> Move:
+    """A rate per settlement of eight hours whose home is a yearly rate."""
+    return Move(old, home, factor=HOURS_PER_YEAR / FUNDING_HOURS, unit="a yearly rate")
 
 
 MOVES: Final = (
     Move(("component_config", "venue_manager"), _EXECUTION, is_block=True),
     Move((*_EXECUTION, "max_retries"), (*_EXECUTION, "max_retry_attempts")),
-    Move(("funding_threshold",), ("strategy_config", "funding_enter")),
-    Move(("strategy_config", "funding_threshold"), ("strategy_config", "funding_enter")),
+    _per_eight_hours(("funding_threshold",), _FUNDING_ENTER),
+    _per_eight_hours(("strategy_config", "funding_threshold"), _FUNDING_ENTER),
+    _per_eight_hours(("strategy_config", "funding_enter"), _FUNDING_ENTER),
+    _per_eight_hours(("strategy_config", "funding_leave"), _FUNDING_LEAVE),
     Move(("position_deviation_threshold",), ("strategy_config", "position_deviation_threshold")),
     Move(("target_ltv",), ("strategy_config", "target_ltv")),
     Move((*_CALCULATION, "target_ltv"), ("strategy_config", "target_ltv")),
@@ -139,7 +162,7 @@ def fold_old_spellings(document: Document) -> Folding:
     folding = Folding([], [])
     _refuse_removed(document, document.root, (), folding)
     for move in MOVES:
-        _move(document, move.old, move.home, folding, is_block=move.is_block)
+        _move(document, move, folding)
     for key, reason in IGNORED.items():
         if document.has(key):
             _note(folding.warnings, document.mark(key), key, f"has no effect: {reason}; remove it")
@@ -168,16 +191,17 @@ def _refuse_removed(document: Document, value: YamlValue, location: Location, fo
             _refuse_removed(document, value[name], here, folding)
 
 
-def _move(document: Document, old: Location, home: Location, folding: Folding, *, is_block: bool) -> None:
+def _move(document: Document, move: Move, folding: Folding) -> None:
     """Bring one value home, or drop it where its home has the same."""
+    old, home = move.old, move.home
     if not document.has(old):
         return
-    mark, value, name = document.mark(old), document.get(old), _dotted(home)
+    mark, value, name = document.mark(old), move.today(document.get(old)), _dotted(home)
     if document.has(home):
         standing = document.get(home)
-        if is_block and isinstance(value, dict) and isinstance(standing, dict):
+        if move.is_block and isinstance(value, dict) and isinstance(standing, dict):
             for key in list(value):
-                _move(document, (*old, key), (*home, key), folding, is_block=True)
+                _move(document, Move((*old, key), (*home, key), is_block=True), folding)
             _note(folding.warnings, mark, old, f"old spelling of {name}: rename it")
         elif value is None or value == standing:
             _note(folding.warnings, mark, old, f"repeats {name}: remove it")
@@ -192,7 +216,8 @@ def _move(document: Document, old: Location, home: Location, folding: Folding, *
         if not document.put(home, value, mark):
             _note(folding.faults, mark, old, f"has its home at {name}, whose parent is not a mapping")
         document.marks.update({(*home, *known[len(old) :]): each for known, each in marks.items()})
-        _note(folding.warnings, mark, old, f"old spelling of {name}: rename it")
+        remedy = f"write {home[-1]}: {value} ({move.unit})" if move.unit else "rename it"
+        _note(folding.warnings, mark, old, f"old spelling of {name}: {remedy}")
     if document.has(old):
         document.remove(old)
 

@@ -1,4 +1,4 @@
-"""Overrides of single values: ``--set strategy_config.funding_enter=1e-4``, ``--set venue:okx.fees.spot.taker=0``."""
+"""Overrides of single values: ``--set strategy_config.min_trade_usd=50``, ``--set venue:okx.fees.spot.taker=0``."""
 
 import re
 from dataclasses import dataclass, field
@@ -39,8 +39,8 @@ class OverrideNotes:
 def parse_override(text: str, number: int) -> Override | ConfigFault:
     """Read ``[family:]a.b=c``; the value is YAML. A text of another form is a fault.
 
-    >>> parse_override("strategy_config.funding_enter=1e-4", 1)
-    Override(number=1, address='mode', location=('strategy_config', 'funding_enter'), value=0.0001)
+    >>> parse_override("strategy_config.funding_enter_apr=0.1", 1)
+    Override(number=1, address='mode', location=('strategy_config', 'funding_enter_apr'), value=0.1)
     >>> parse_override("venue:okx.fees.spot.taker=0", 2).address
     'venue:okx'
     """

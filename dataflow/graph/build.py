@@ -12,7 +12,7 @@ os.environ.setdefault("HAMILTON_AUTOLOAD_EXTENSIONS", "0")  # loading every exte
 from hamilton import driver, settings
 from hamilton.node import Node as HamiltonNode
 
-from dataflow.nodes import decision, execution, exposure, liquidation, market, pnl, positions, risk
+from dataflow.nodes import decision, execution, exposure, funding, liquidation, market, pnl, positions, risk
 from schemas.errors import EngineInitError
 from schemas.spelling import close_match
 from strategies.rules import ModeSpec
@@ -22,6 +22,7 @@ logging.getLogger("hamilton").addHandler(logging.NullHandler())
 
 STAGE_MODULES: Final[tuple[ModuleType, ...]] = (
     market,
+    funding,
     positions,
     exposure,
     risk,

@@ -15,11 +15,9 @@ from dataflow.venues.simulated.pool import LendingTerms, basis_points, reserve_t
 from schemas.instruments import DUST_TOKENS, LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
 from schemas.models.config_venues import VenueConfig
-from schemas.units import BPS, to_wei
+from schemas.units import BPS, SECONDS_PER_HOUR, to_wei
 from strategies.rules import ModeSpec
 
-_FUNDING_MEAN_SETTLEMENTS = 3
-_SECONDS_PER_HOUR = 3_600.0
 _LOOP_IN, _LOOP_OUT = ("borrow", "stake", "supply"), ("withdraw", "swap", "repay")
 _LOOP_EXIT_COST = 0.005
 """Share of the value that a sale on the way out may lose, for counting the rounds whose gas is kept in reserve."""
@@ -136,7 +134,7 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "cash_tokens": np.array([float(token in _SAME_AS.get(cash, (cash,))) for token in wallet_tokens]),
         "margin_token": config.mode.margin_currency or "USDT",
         "hedge_allocation": np.array(list(config.hedge_allocation.values()), dtype=np.float64),
-        "funding_mean_settlements": _FUNDING_MEAN_SETTLEMENTS,
+        "row_hours": config.mode.clock_step_seconds / SECONDS_PER_HOUR,
         "entry_only": config.scenario.decisions == "entry_only",
         "pnl_tolerance": config.mode.component_config.pnl_monitor.reconciliation_tolerance,
         **_gas(config, spec, costs),
@@ -269,9 +267,9 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         "dust_gas_multiple": strategy.dust_gas_multiple,
         "position_deviation_threshold": strategy.position_deviation_threshold,
         "min_trade_usd": strategy.min_trade_usd,
-        "funding_enter": strategy.funding_enter,
-        "funding_leave": strategy.funding_leave,
-        "reentry_cooldown_seconds": strategy.reentry_cooldown_hours * _SECONDS_PER_HOUR,
+        "funding_enter_apr": strategy.funding_enter_apr,
+        "funding_leave_apr": strategy.funding_leave_apr,
+        "reentry_cooldown_seconds": strategy.reentry_cooldown_hours * SECONDS_PER_HOUR,
         "venue_share_tolerance": strategy.venue_share_tolerance,
         "net_delta_trade": strategy.net_delta_trade,
         "margin_loan_limit": strategy.margin_loan_limit,

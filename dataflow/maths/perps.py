@@ -1,4 +1,8 @@
-"""Linear perpetuals: average entry price, realised profit, funding."""
+"""Linear perpetuals: average entry price, realised profit, funding and the interval at which it settles."""
+
+import numpy as np
+
+from schemas.units import Column
 
 
 def average_entry(units: float, entry_price: float, change: float, fill_price: float) -> float:
@@ -52,3 +56,20 @@ def funding_payment(units: float, mark_price: float, funding_rate: float) -> flo
     0.6
     """
     return -units * mark_price * funding_rate
+
+
+def settlement_intervals_hours(settled: Column, row_hours: float) -> Column:
+    """Hours between the last two settlements known at each row, by venue; 0 before there are two.
+
+    settled: (rows, venues), 1 where the venue settles. Returns (rows, venues), hours.
+
+    >>> settlement_intervals_hours(np.array([[1.0], [0.0], [1.0], [0.0], [0.0], [1.0]]), 4.0).ravel().tolist()
+    [0.0, 0.0, 8.0, 8.0, 8.0, 12.0]
+    """
+    rows = np.arange(len(settled))
+    intervals = np.zeros_like(settled)
+    for venue, flags in enumerate(settled.T):
+        at = np.flatnonzero(flags)
+        hours = np.concatenate([np.zeros(min(2, len(at) + 1)), np.diff(at) * row_hours])
+        intervals[:, venue] = hours[np.searchsorted(at, rows, side="right")]
+    return intervals

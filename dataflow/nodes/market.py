@@ -8,7 +8,7 @@ from hamilton.function_modifiers import config, tag
 
 from dataflow.maths.costs import GWEI, CostModel
 from schemas.instruments import LST_VENUES
-from schemas.units import Column, frozen, step_of, sum_columns
+from schemas.units import Column, frozen, step_of
 
 
 @tag(stage="market", unit="usd")
@@ -381,73 +381,6 @@ def gas_reserve_usd__once(
     [15.0]
     """
     return frozen(gas_unit_usd * ((entry_gas_units + exit_gas_units) * gas_reserve_multiple))
-
-
-@tag(stage="market", unit="flag")
-def funding_settles(funding_settled: Column) -> Column:
-    """1 on rows where at least one venue settles funding, else 0.
-
-    Shape:  (rows,).
-    Source: [domain] ruling 5.
-
-    >>> funding_settles(np.array([[0.0, 0.0], [1.0, 0.0]])).tolist()
-    [0.0, 1.0]
-    """
-    return frozen(np.minimum(sum_columns(funding_settled), 1.0))
-
-
-@tag(stage="market", unit="fraction_per_settlement")
-def funding_rate_weighted(funding_rate: Column, hedge_allocation: Column) -> Column:
-    """Settled funding rate of the book: venues weighted by their allocation.
-
-    Shape:  (rows,); 0 on rows without a settlement.
-    Units:  fraction of notional per settlement.
-    Sign:   > 0 is received by shorts.
-    Source: [domain] ruling 15.
-
-    >>> funding_rate_weighted(np.array([[0.0001, 0.0003]]), np.array([0.5, 0.5])).round(6).tolist()
-    [0.0002]
-    """
-    return sum_columns(funding_rate * hedge_allocation)
-
-
-@tag(stage="market", unit="fraction_per_settlement", look_back_hours="72")
-def funding_trailing_mean(
-    funding_rate_weighted: Column, funding_settles: Column, funding_mean_settlements: int
-) -> Column:
-    """Mean of the last settlements known at each row, held until the next; 0 until that many are known.
-
-    Shape:  (rows,).
-    Units:  fraction of notional per settlement.
-    Source: [domain] ruling 15, three settlements.
-
-    >>> rate, settles = np.array([0.1, 0.0, 0.2, 0.6, 0.0]), np.array([1.0, 0.0, 1.0, 1.0, 0.0])
-    >>> funding_trailing_mean(rate, settles, 3).round(6).tolist()
-    [0.0, 0.0, 0.0, 0.3, 0.3]
-    """
-    settlement_rows = np.flatnonzero(funding_settles)
-    settled = funding_rate_weighted[settlement_rows]
-    known = max(len(settled) - funding_mean_settlements + 1, 0)
-    total = np.zeros(known)
-    for lag in range(funding_mean_settlements):
-        total += settled[lag : lag + known]
-    levels = np.concatenate(
-        [np.zeros(min(funding_mean_settlements - 1, len(settled)) + 1), total / funding_mean_settlements]
-    )
-    return frozen(levels[np.searchsorted(settlement_rows, np.arange(len(funding_settles)), side="right")])
-
-
-@tag(stage="market", unit="flag", look_back_hours="72")
-def funding_known(funding_settles: Column, funding_mean_settlements: int) -> Column:
-    """1 once enough settlements are known for the trailing mean, else 0.
-
-    Shape:  (rows,).
-    Source: [domain] ruling 15: none known, no entry.
-
-    >>> funding_known(np.array([1.0, 0.0, 1.0]), 2).tolist()
-    [0.0, 0.0, 1.0]
-    """
-    return frozen((np.add.accumulate(funding_settles) >= funding_mean_settlements).astype(np.float64))
 
 
 def _before(levels: Column) -> Column:

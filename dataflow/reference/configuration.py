@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from dataflow.config.old_spellings import ATTRIBUTION_ALIASES, IGNORED, MODE_ALIASES, MOVES, REMOVED, RISK_ALIASES
+from dataflow.config.old_spellings import ATTRIBUTION_ALIASES, IGNORED, MODE_ALIASES, MOVES, REMOVED, RISK_ALIASES, Move
 from dataflow.reference.field_docs import field_docs
 from schemas.models.config import RUN_RULES, ModeConfig, ScenarioConfig, ShareClassConfig, VenueConfig
 from schemas.models.config_base import ListOrder
@@ -181,12 +181,17 @@ def _rules() -> Iterator[str]:
         yield ""
 
 
+def _home(move: Move) -> str:
+    home = f"`{'.'.join(move.home)}`"
+    return f"{home}, {move.unit}: the old value x {move.factor:g}" if move.unit else home
+
+
 def _old_spellings() -> Iterator[str]:
     yield "## Old spellings"
     yield ""
     yield "Accepted with a warning. An equal duplicate is dropped; an unequal one is CONFIG-003."
     yield ""
-    yield from _table(("old", "today"), ([f"`{'.'.join(move.old)}`", f"`{'.'.join(move.home)}`"] for move in MOVES))
+    yield from _table(("old", "today"), ([f"`{'.'.join(move.old)}`", _home(move)] for move in MOVES))
     aliases = {**{old: (new,) for old, new in MODE_ALIASES.items()}, **ATTRIBUTION_ALIASES, **RISK_ALIASES}
     rows = ([f"`{old}`", " and ".join(f"`{name}`" for name in names)] for old, names in aliases.items())
     yield from _table(("old value", "today"), rows)

@@ -14,7 +14,7 @@ from schemas.frames.fields import (
     flag,
 )
 from schemas.signals import SIGNAL_CODES
-from schemas.units import FUNDING_RATE_MAX
+from schemas.units import FUNDING_RATE_MAX, HOURS_PER_YEAR
 
 
 class MarketFrame(StageFrame):
@@ -78,16 +78,14 @@ class MarketFrame(StageFrame):
     """What an entry leaves in the wallet."""
     funding_settles: Series[float] | None = flag()
     """1 where any venue settles."""
-    funding_rate_weighted: Series[float] | None = column(
-        "fraction_per_settlement", ge=-FUNDING_RATE_MAX, le=FUNDING_RATE_MAX
+    funding_interval_hours: Series[float] | None = columns("funding_interval_hours", "hours", ge=0.0, le=HOURS_PER_YEAR)
+    """Hours between each venue's last two settlements."""
+    funding_trailing_apr: Series[float] | None = column(
+        "fraction_per_year", ge=-FUNDING_RATE_MAX * HOURS_PER_YEAR, le=FUNDING_RATE_MAX * HOURS_PER_YEAR
     )
-    """Rate weighted by allocation."""
-    funding_trailing_mean: Series[float] | None = column(
-        "fraction_per_settlement", ge=-FUNDING_RATE_MAX, le=FUNDING_RATE_MAX
-    )
-    """Mean of the last settlements."""
+    """Funding of the last day, a year."""
     funding_known: Series[float] | None = flag()
-    """1 once the trailing mean is known."""
+    """1 once the trailing rate is known."""
     variable_borrow_index: Series[float] | None = columns(
         "variable_borrow_index",
         "underlying_per_scaled_unit",

@@ -11,10 +11,10 @@ from pydantic import Field
 from schemas.models.config_base import AttributionType, ConfigModel, ModeId, RiskType, SetOf, ShareClassName
 from schemas.models.message import KeyText
 from schemas.operations import StrategyIntent
-from schemas.units import Fraction, NonNegativeFloat, PositiveFloat
+from schemas.units import FUNDING_APR_MAX, Fraction, NonNegativeFloat, PositiveFloat
 
-FundingRate = Annotated[float, Field(ge=-0.05, le=0.05, allow_inf_nan=False)]
-"""A fraction of notional per settlement; a rate beyond 5 % is a unit error."""
+FundingApr = Annotated[float, Field(ge=-FUNDING_APR_MAX, le=FUNDING_APR_MAX, allow_inf_nan=False)]
+"""A fraction of notional per year; beyond 5 % in 8 hours it is a unit error."""
 
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 PositiveCount = Annotated[int, Field(gt=0)]
@@ -51,9 +51,9 @@ class StrategyConfig(ConfigModel):
     """Orders of a rebalance at or below this value are not sent (ruling 14)."""
     gas_reserve_multiple: NonNegativeFloat = 3.0
     """Multiple of one entry's plus one full exit's gas that an entry leaves in the wallet (ruling 12)."""
-    funding_enter: FundingRate = 0.0
-    """Enter above this allocation-weighted rate, trailing mean of three settlements (ruling 15)."""
-    funding_leave: FundingRate = 0.0
+    funding_enter_apr: FundingApr = 0.0
+    """Enter above this yearly rate: funding of the last 24 hours, weighted by allocation (ruling 15)."""
+    funding_leave_apr: FundingApr = 0.0
     """Leave below it (ruling 15)."""
     reentry_cooldown_hours: NonNegativeFloat = 24.0
     """No entry for so long after a risk exit (ruling 15)."""

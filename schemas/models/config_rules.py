@@ -47,8 +47,8 @@ _NET_DELTA_TRADE = ("strategy_config", "net_delta_trade")
 _TRACKED_ASSET = ("strategy_config", "delta_tracking_asset")
 _TARGET_LTV = ("strategy_config", "target_ltv")
 _LTV_DRIFT = ("strategy_config", "ltv_drift_tolerance")
-_FUNDING_ENTER = ("strategy_config", "funding_enter")
-_FUNDING_LEAVE = ("strategy_config", "funding_leave")
+_FUNDING_ENTER = ("strategy_config", "funding_enter_apr")
+_FUNDING_LEAVE = ("strategy_config", "funding_leave_apr")
 
 
 def _leverage(mode: ModeSettings) -> Iterator[RuleFault]:
@@ -203,9 +203,9 @@ def _margin_order(mode: ModeSettings) -> Iterator[RuleFault]:
 
 def _funding(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that the leave level is not above the enter level."""
-    enter, leave = mode.strategy_config.funding_enter, mode.strategy_config.funding_leave
+    enter, leave = mode.strategy_config.funding_enter_apr, mode.strategy_config.funding_leave_apr
     if leave > enter:
-        message = f"funding_leave {leave:g} is above funding_enter {enter:g}: the mode would leave as it enters"
+        message = f"funding_leave_apr {leave:g} is above funding_enter_apr {enter:g}: the mode would leave as it enters"
         yield RuleFault(_FUNDING_LEAVE, message)
 
 

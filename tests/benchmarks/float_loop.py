@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from dataflow.market.market import Market
-from schemas.units import Column
+from schemas.units import HOURS_PER_YEAR, Column
 from tests.benchmarks.hand_book import ENTRY, EXIT_FUNDING, FINISH_EXIT, REPAY_LOAN, SCALE_DOWN, Book, Prices, Settings
 
 Row = tuple[float, ...]
@@ -27,8 +27,8 @@ MARKET_COLUMNS: Final = (
     ("entry_gas_usd", 0),
     ("gas_reserve_usd", 0),
     ("funding_settles", 0),
-    ("funding_rate_weighted", 0),
-    ("funding_trailing_mean", 0),
+    ("funding_interval_hours", 3),
+    ("funding_trailing_apr", 0),
     ("funding_known", 0),
 )
 """Name of each market column, and its number of labels; 0 for a column of one value a row."""
@@ -115,7 +115,7 @@ class FloatLoop:
         self.decisions: list[tuple[int, int]] = []
         self._reference_equity = capital
         self._funding_pnl = self._delta_pnl = self._basis_pnl = self._costs = self._entry_quantity = 0.0
-        self._rates: list[float] = []
+        self._rates: list[list[float]] = []
         self._implied: list[Row] = []
         self._recorded: list[Row] = []
         self._before: tuple[float, list[float], list[float]] | None = None
@@ -139,14 +139,16 @@ class FloatLoop:
         before, self._before = self._before, (reference, spot, perp)
         if before is None:
             before = self._before
-        rate_a, rate_b, rate_c = raw["funding_rate"][row]
-        share_a, share_b, share_c = settings.allocation
-        weighted = rate_a * share_a + rate_b * share_b + rate_c * share_c
         settles = min(sum(raw["funding_settled"][row]), 1.0)
         rates = self._rates
         if settles:
-            rates.append(weighted)
+            rates.append(raw["funding_rate"][row])
         is_known = len(rates) >= 3
+        interval = 8.0 if len(rates) >= 2 else 0.0
+        a_year = 0.0
+        if is_known:
+            for at, share in enumerate(settings.allocation):
+                a_year += share * (rates[-3][at] + rates[-2][at] + rates[-1][at]) / 24.0 * HOURS_PER_YEAR
         gas = raw["gas_price_gwei"][row] * 1e-9 * eth
         gas_units = 3 * settings.transfer_gas
         return (
@@ -164,8 +166,10 @@ class FloatLoop:
             gas * gas_units,
             gas * ((gas_units + gas_units) * settings.gas_reserve_multiple),
             settles,
-            weighted,
-            (rates[-3] + rates[-2] + rates[-1]) / 3 if is_known else 0.0,
+            interval,
+            interval,
+            interval,
+            a_year,
             1.0 if is_known else 0.0,
         )
 
@@ -248,9 +252,9 @@ class FloatLoop:
         invested = sum(max(each, 0.0) for each in quote) + idle
         size = invested if deviation > 0.0 else max(-deviation * sum(worth), 0.0)
         loan = max(max(-quote[at], 0.0) / (venue_equity[at] if venue_equity[at] > 0.0 else 1.0) for at in (0, 1, 2))
-        is_checked = market[13] > 0.0 and market[16] > 0.0
-        is_entry = is_checked and market[15] > settings.funding_enter and deployable > settings.min_trade_usd
-        is_exit = is_checked and market[15] < settings.funding_leave
+        is_checked = market[13] > 0.0 and market[18] > 0.0
+        is_entry = is_checked and market[17] > settings.funding_enter_apr and deployable > settings.min_trade_usd
+        is_exit = is_checked and market[17] < settings.funding_leave_apr
         # The references have no risk exit, so that coins without a hedge may always be hedged again.
         is_unfinished = is_flat and quote[0] + quote[1] + quote[2] > settings.min_trade_usd
         scaling = 0.0

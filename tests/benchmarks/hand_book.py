@@ -28,8 +28,8 @@ class Settings:
     perp_slippage: tuple[tuple[float, float, float], ...]
     transfer_gas: float
     gas_reserve_multiple: float
-    funding_enter: float
-    funding_leave: float
+    funding_enter_apr: float
+    funding_leave_apr: float
     cooldown_seconds: float
     min_trade_usd: float
     deviation: float
@@ -62,8 +62,8 @@ class Settings:
             perp_slippage=tuple(costs.slippage_bps["perp", venue, "BTCUSDT"] for venue in venues),
             transfer_gas=costs.gas_units["transfer"],
             gas_reserve_multiple=strategy.gas_reserve_multiple,
-            funding_enter=_given(strategy.funding_enter),
-            funding_leave=_given(strategy.funding_leave),
+            funding_enter_apr=_given(strategy.funding_enter_apr),
+            funding_leave_apr=_given(strategy.funding_leave_apr),
             cooldown_seconds=_given(strategy.reentry_cooldown_hours) * 3_600.0,
             min_trade_usd=strategy.min_trade_usd,
             deviation=strategy.position_deviation_threshold,

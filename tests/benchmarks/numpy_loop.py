@@ -11,7 +11,7 @@ import numpy as np
 
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
 from dataflow.market.market import Market
-from schemas.units import Column
+from schemas.units import HOURS_PER_YEAR, Column
 from tests.benchmarks.hand_book import ENTRY, EXIT_FUNDING, FINISH_EXIT, REPAY_LOAN, SCALE_DOWN, Book, Prices, Settings
 
 Columns = dict[str, Column]
@@ -20,6 +20,7 @@ _SCALE_UP, _EXIT_MARGIN, _REDUCE_MARGIN, _ADJUST_DELTA = 8.0, 1.0, 2.0, 6.0
 _NEVER: Final = -1e18
 _GWEI: Final = 1e-9
 _SETTLEMENTS: Final = 3
+_INTERVAL_HOURS: Final = 8.0
 _SECONDS_PER_MONTH: Final = 86_400 * 30.4375
 
 
@@ -116,12 +117,12 @@ def _running(flows: Column, start: float | Column) -> Column:
     return np.add.accumulate(seeded, axis=0)
 
 
-def _trailing_mean(rate: Column, settles: Column) -> Column:
-    at = np.flatnonzero(settles)
+def _trailing_apr(rate: Column, settled: Column, allocation: tuple[float, ...]) -> Column:
+    at = np.flatnonzero(settled[:, 0])
     paid = rate[at]
-    mean = (paid[:-2] + paid[1:-1] + paid[2:]) / _SETTLEMENTS
-    levels = np.concatenate([np.zeros(_SETTLEMENTS), mean])
-    return levels[np.searchsorted(at, np.arange(len(settles)), side="right")]
+    hourly = (paid[:-2] + paid[1:-1] + paid[2:]) / (_SETTLEMENTS * _INTERVAL_HOURS)
+    levels = np.concatenate([np.zeros(_SETTLEMENTS), _three(hourly * np.array(allocation)) * HOURS_PER_YEAR])
+    return levels[np.searchsorted(at, np.arange(len(settled)), side="right")]
 
 
 def _market_columns(market: Market, settings: Settings) -> Columns:
@@ -130,8 +131,8 @@ def _market_columns(market: Market, settings: Settings) -> Columns:
     reference, eth = raw["reference_price"], raw["eth_price"]
     gas_unit = raw["gas_price_gwei"] * _GWEI * eth
     gas_units = len(settings.allocation) * settings.transfer_gas
-    weighted = _three(raw["funding_rate"] * np.array(settings.allocation))
-    settles = np.minimum(_three(raw["funding_settled"]), 1.0)
+    settled = raw["funding_settled"]
+    settles = np.minimum(_three(settled), 1.0)
     return raw | {
         "epoch_seconds": market.instants.astype(np.int64).astype(np.float64),
         "row_number": np.arange(len(reference), dtype=np.float64),
@@ -145,8 +146,8 @@ def _market_columns(market: Market, settings: Settings) -> Columns:
         "entry_gas_usd": gas_unit * gas_units,
         "gas_reserve_usd": gas_unit * ((gas_units + gas_units) * settings.gas_reserve_multiple),
         "funding_settles": settles,
-        "funding_rate_weighted": weighted,
-        "funding_trailing_mean": _trailing_mean(weighted, settles),
+        "funding_interval_hours": np.where(np.add.accumulate(settled) >= 2, _INTERVAL_HOURS, 0.0),
+        "funding_trailing_apr": _trailing_apr(raw["funding_rate"], settled, settings.allocation),
         "funding_known": (np.add.accumulate(settles) >= _SETTLEMENTS).astype(np.float64),
     }
 
@@ -292,9 +293,9 @@ def _decision(part: Columns, seen: Columns, settings: Settings, carried: Carried
     deployable = seen["wallet_units"][:, 0] - part["entry_gas_usd"] - part["gas_reserve_usd"]
     idle = np.where(deployable > settings.deviation * equity, deployable, 0.0)
     checked = (part["funding_settles"] > 0.0) & (part["funding_known"] > 0.0)
-    mean = part["funding_trailing_mean"]
-    entry = checked & (over > 0.0) & (mean > settings.funding_enter) & (deployable > settings.min_trade_usd)
-    leave = checked & (mean < settings.funding_leave)
+    a_year = part["funding_trailing_apr"]
+    entry = checked & (over > 0.0) & (a_year > settings.funding_enter_apr) & (deployable > settings.min_trade_usd)
+    leave = checked & (a_year < settings.funding_leave_apr)
     deviation = seen["equity_share_class"] / carried.reference_equity - 1.0
     flat = seen["long_leg_units"] + _three(np.abs(seen["perp_units"])) == 0.0
     venue_equity = seen["venue_equity_usd"]

@@ -110,7 +110,7 @@ def test_a_change_reaches_the_node_and_its_descendants_only(monkeypatch: pytest.
     after = code_versions(graph)
     differing = {name for name in before if before[name] != after[name]}
     assert {"funding_flow", "quote_units", "funding_pnl", "equity_usd", "decision"} <= differing
-    assert not differing & {"wallet_units", "perp_units", "funding_rate_weighted", "basis_pnl"}
+    assert not differing & {"wallet_units", "perp_units", "funding_trailing_apr", "basis_pnl"}
 
 
 def test_the_maths_that_a_node_calls_is_covered() -> None:

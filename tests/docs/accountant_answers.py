@@ -257,7 +257,7 @@ def why_nothing_was_done_at_an_instant(book: Book) -> Answer:
     assert book.column("decision")[row] == 0.0
     assert strategy.margin_levels is not None
     return {
-        "funding": [book.column("funding_trailing_mean")[row], strategy.funding_leave],
+        "funding": [book.column("funding_trailing_apr")[row], strategy.funding_leave_apr],
         "margin": [book.column("worst_margin_ratio")[row], strategy.margin_levels.reduce],
         "net delta": [book.column("net_delta_fraction")[row], strategy.net_delta_trade],
     }
@@ -266,7 +266,7 @@ def why_nothing_was_done_at_an_instant(book: Book) -> Answer:
 @answers
 def why_it_left(book: Book) -> Answer:
     row, rule = next((row, rule) for row, rule in book.decided if rule.decision_type.value == "exit")
-    return [book.instant(row), rule.reason, book.column("funding_trailing_mean")[row]]
+    return [book.instant(row), rule.reason, book.column("funding_trailing_apr")[row]]
 
 
 @answers

@@ -194,7 +194,7 @@ def changes(event: Event) -> dict[str, float]:
 LEVERED = ("ml_config.max_position_size=3.0", "ml_config.signal_threshold=0.5")
 """At a size of one, no gap that a stop misses takes a directional book below its maintenance margin."""
 
-ALWAYS_IN = ("strategy_config.funding_enter=-0.05", "strategy_config.funding_leave=-0.05")
+ALWAYS_IN = ("strategy_config.funding_enter_apr=-50.0", "strategy_config.funding_leave_apr=-50.0")
 DEBT = ("variable_borrow_index",)
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.real_data
 
 MODE = "btc_basis"
 STAGES = ("market", "positions", "exposure", "risk", "pnl", "decision")
-EAGER = ("strategy_config.funding_enter=0.00002", "strategy_config.funding_leave=0.00002")
+EAGER = ("strategy_config.funding_enter_apr=0.02", "strategy_config.funding_leave_apr=0.02")
 """Thresholds around which a few days are enough to enter and to leave."""
 
 QUARTER: dict[str, Any] = {

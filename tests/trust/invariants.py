@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from schemas.operations import DeltaType, OperationType
+from schemas.units import HOURS_PER_DAY, HOURS_PER_YEAR
 from tests.support.runs import Event, MemoryRun
 from tests.trust.subjects import GROWING, MOVING, Subject
 
@@ -14,7 +15,7 @@ RELATIVE: Final = 1e-9
 """Of equity or of a balance: what rounding may leave."""
 
 _SETTLEMENT_ROW: Final = 4
-_FUNDING: Final = {-16: 1e-4, -8: 3e-4, _SETTLEMENT_ROW: -2e-4}
+_FUNDING: Final = {-12: 1e-4, -4: 3e-4, _SETTLEMENT_ROW: -2e-4}
 """Row to funding rate: two settlements known before the run, one paid in it."""
 
 
@@ -113,8 +114,9 @@ def funding_seen_is_funding_accrued(subject: Subject) -> None:
     tolerance = RELATIVE * before
     assert _number(seen, "share_class_value") - before == pytest.approx(accrued, abs=tolerance)
     assert run.column("funding_pnl")[row] == pytest.approx(accrued, abs=tolerance)
-    if "funding_trailing_mean" in run.columns["market"]:
-        assert run.column("funding_trailing_mean")[row] == pytest.approx(sum(_FUNDING.values()) / len(_FUNDING))
+    if "funding_trailing_apr" in run.columns["market"]:
+        a_year = sum(_FUNDING.values()) / HOURS_PER_DAY * HOURS_PER_YEAR
+        assert run.column("funding_trailing_apr")[row] == pytest.approx(a_year)
 
 
 def unsupported_is_refused(subject: Subject) -> None:

@@ -210,7 +210,7 @@ BROKEN = [
     broken("no-default-stake-spread", LEVERED, f"{LIMITS}.max_stake_spread_move", None),
     broken("alert-after-trade", BASIS, f"{LIMITS}.delta_tolerance", 0.03),
     broken("margin-order", BASIS, "strategy_config.margin_levels.exit", 0.35),
-    broken("leave-above-enter", BASIS, "strategy_config.funding_leave", 0.001),
+    broken("leave-above-enter", BASIS, "strategy_config.funding_leave_apr", 0.001),
     broken("ml-without-config", ML, "ml_config", None),
     broken("wrong-clock", BASIS, "clock_step_seconds", 300),
     broken("constant-band", ML, "ml_config.sd_cap_bps", 10),

@@ -166,7 +166,9 @@ EXECUTION = "component_config.execution_manager"
 LIMITS = "component_config.risk_monitor.risk_limits"
 
 BREAKS = {
-    "unknown-key": Break(BASIS, "  funding_leave:", "  fundng_leave:", "fundng_leave", "strategy_config.fundng_leave"),
+    "unknown-key": Break(
+        BASIS, "  funding_leave_", "  fundng_leave_", "fundng_leave", "strategy_config.fundng_leave_apr"
+    ),
     "unknown-top-key": Break(BASIS, "target_apy:", "colour: red\ntarget_apy:", "colour", "colour"),
     "wrong-type": Break(BASIS, "target_apy: 0.08", "target_apy: much", "target_apy", "target_apy"),
     "number-as-text": Break(BASIS, "target_apy: 0.08", 'target_apy: "0.08"', "target_apy", "target_apy"),
@@ -267,7 +269,7 @@ def test_all_faults_of_all_files_are_reported_at_once(root: Path) -> None:
 def test_a_hint_names_the_key_that_was_meant(root: Path) -> None:
     broken = BREAKS["unknown-key"]
     edit(root, broken.file, broken.old, broken.new)
-    assert "funding_leave" in check_paths([root / BASIS], root)[0].message
+    assert "funding_leave_apr" in check_paths([root / BASIS], root)[0].message
 
 
 @pytest.mark.parametrize(
@@ -384,7 +386,7 @@ def test_the_error_of_a_run_has_the_code_of_its_faults_and_names_each(
 OLD_SPELLINGS = {
     "venue_manager": ("  execution_manager:", "  venue_manager:", "component_config.venue_manager"),
     "max_retries": ("max_retry_attempts:", "max_retries:", f"{EXECUTION}.max_retries"),
-    "funding_threshold": ("  funding_enter:", "  funding_threshold:", "strategy_config.funding_threshold"),
+    "funding_threshold": ("  funding_enter_apr:", "  funding_threshold:", "strategy_config.funding_threshold"),
     "equal-duplicate": (
         "target_apy:",
         "position_deviation_threshold: 0.02\ntarget_apy:",
@@ -481,14 +483,33 @@ def test_a_target_that_looks_like_a_percentage_is_a_warning(root: Path, key: str
 
 
 def test_an_override_wins_over_the_file() -> None:
-    config = load_run_config("btc_basis", overrides=["strategy_config.funding_enter=1e-4"]).config
-    assert config.mode.strategy_config.funding_enter == 1e-4
+    config = load_run_config("btc_basis", overrides=["strategy_config.funding_enter_apr=0.1"]).config
+    assert config.mode.strategy_config.funding_enter_apr == 0.1
 
 
 def test_a_later_override_wins_and_old_spellings_are_understood() -> None:
     loaded = load_run_config("btc_basis", overrides=["funding_threshold=1e-4", "funding_threshold=2e-4"])
-    assert loaded.config.mode.strategy_config.funding_enter == 2e-4
+    assert loaded.config.mode.strategy_config.funding_enter_apr == pytest.approx(2e-4 * 3 * 365.25)
     assert [warning.line for warning in loaded.warnings] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "old", ["funding_threshold", "strategy_config.funding_threshold", "strategy_config.funding_enter"]
+)
+def test_an_old_rate_per_settlement_of_eight_hours_keeps_its_meaning(old: str) -> None:
+    loaded = load_run_config("btc_basis", overrides=[f"{old}=1e-4", "strategy_config.funding_leave=-1e-4"])
+    strategy = loaded.config.mode.strategy_config
+    assert (strategy.funding_enter_apr, strategy.funding_leave_apr) == pytest.approx((0.109575, -0.109575))
+    enter, leave = (warning.message for warning in loaded.warnings)
+    assert re.search(r"funding_enter_apr: write funding_enter_apr: 0\.109\d+ \(a yearly rate\)", enter)
+    assert "funding_leave_apr: -0.109" in leave
+
+
+def test_an_old_rate_and_a_new_one_are_compared_in_one_unit(root: Path) -> None:
+    edit(root, BASIS, "  funding_enter_apr: 0.0", "  funding_enter_apr: 0.10957500000000001\n  funding_enter: 0.0001")
+    assert not load_report("btc_basis", root=root).faults
+    edit(root, BASIS, "  funding_enter_apr: 0.10957500000000001", "  funding_enter_apr: 0.0001")
+    assert [fault.key for fault in load_report("btc_basis", root=root).faults] == ["strategy_config.funding_enter"]
 
 
 def test_an_override_replaces_a_whole_block() -> None:
@@ -512,7 +533,8 @@ def test_overrides_reach_venues_share_class_and_scenario() -> None:
     [
         ("strategy_config.fundng_enter=0", "strategy_config.fundng_enter"),
         ("nowhere.at.all=1", "nowhere"),
-        ("strategy_config.funding_enter=lots", "strategy_config.funding_enter"),
+        ("strategy_config.funding_enter_apr=lots", "strategy_config.funding_enter_apr"),
+        ("strategy_config.funding_enter=lots", "strategy_config.funding_enter_apr"),
         ("target_apy.deeper=1", "target_apy.deeper"),
         ("no-equals-sign", "no-equals-sign"),
         ("=1", "=1"),

@@ -20,7 +20,7 @@ Paths = Annotated[
 def show(mode: ModeArgument, scenario: Scenarios = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Print the configuration of a run as YAML: mode, venues, share class and scenario, merged.
 
-    Example:  basis config show btc_basis --scenario frictionless --set strategy_config.funding_enter=1e-4
+    Example:  basis config show btc_basis --scenario frictionless --set strategy_config.funding_enter_apr=0.1
     """
     import yaml
 

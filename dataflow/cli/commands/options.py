@@ -26,7 +26,9 @@ Scenarios = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. strategy_config.funding_enter=1e-4; repeat."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key, e.g. strategy_config.funding_enter_apr=0.1; repeat."
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of identifiers and of synthetic data.")]
 

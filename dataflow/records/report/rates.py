@@ -43,16 +43,13 @@ def _rates(run: RunFiles) -> Iterator[Panel]:
     if not rates or not len(rows):
         return
     series = coloured({venue: values[rows] / BPS for venue, values in rates.items()})
-    levels: tuple[Level, ...] = ()
-    if run.has("funding_trailing_mean"):
-        trailing = run.column("funding_trailing_mean")[rows] / BPS
-        series = (*series, Series("mean of three, by allocation", trailing, INK))
+    yield from moving(Panel("Funding rate per settlement, bps", run.instants[rows], series, (), ",.6~f", ".3f", 200))
+    if run.has("funding_trailing_apr"):
+        trailing = Series("last 24 hours, by allocation", run.column("funding_trailing_apr")[rows], INK)
         strategy = run.config.mode.strategy_config
-        thresholds = {"enter above": strategy.funding_enter, "leave below": strategy.funding_leave}
-        levels = tuple(Level(rate / BPS, f"{name} {rate / BPS:g}", is_limit=False) for name, rate in _told(thresholds))
-    yield from moving(
-        Panel("Funding rate per settlement, bps", run.instants[rows], series, levels, ",.6~f", ".3f", 200)
-    )
+        thresholds = {"enter above": strategy.funding_enter_apr, "leave below": strategy.funding_leave_apr}
+        levels = tuple(Level(rate, f"{name} {100.0 * rate:g} %", is_limit=False) for name, rate in _told(thresholds))
+        yield from moving(Panel("Funding a year", run.instants[rows], (trailing,), levels, ",.4~%", ".3%", 200))
 
 
 def _told(thresholds: dict[str, float]) -> list[tuple[str, float]]:

@@ -74,7 +74,7 @@ def test_backtest_prints_tables_and_says_that_data_is_synthetic(basis: Basis, da
 def test_set_changes_the_run(basis: Basis, data_set: Path, tmp_path: Path) -> None:
     answer = basis(
         *("backtest", "btc_basis", "--data", data_set, "--start", "2024-01-05", "--end", "2024-01-06", "--json"),
-        *("--set", "strategy_config.funding_enter=0.04", "--results", tmp_path / "r", "--logs", tmp_path / "l"),
+        *("--set", "strategy_config.funding_enter_apr=40", "--results", tmp_path / "r", "--logs", tmp_path / "l"),
     )
     assert answer.exit_code == 0
     assert answer.json()["orders"] == 0

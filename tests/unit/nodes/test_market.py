@@ -1,48 +1,12 @@
-"""Market nodes: what a funding series implies, known settlements only; gas in USD; prices of tokens."""
+"""Market nodes: steps and premiums, gas in USD, prices of tokens."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dataflow.maths.costs import CostModel
 from dataflow.nodes import market
-from schemas.units import Column
 
 CHARGED = CostModel(taker_fee={}, slippage_bps={}, gas_units={}, gas_charged=True)
-
-settlement_rows = st.lists(st.booleans(), min_size=1, max_size=60).map(lambda flags: np.array(flags, dtype=np.float64))
-
-
-@given(settles=settlement_rows, seed=st.integers(0, 2**32 - 1), lags=st.integers(1, 4))
-def test_trailing_mean_is_that_of_the_last_settlements_known(settles: Column, seed: int, lags: int) -> None:
-    rate = np.random.default_rng(seed).normal(0.0, 1e-3, len(settles)) * settles
-    mean = market.funding_trailing_mean(rate, settles, lags)
-    known = market.funding_known(settles, lags)
-    seen: list[float] = []
-    for row in range(len(settles)):
-        if settles[row]:
-            seen.append(rate[row])
-        assert bool(known[row]) == (len(seen) >= lags)
-        expected = sum(seen[-lags:]) / lags if len(seen) >= lags else 0.0
-        assert mean[row] == pytest.approx(expected, abs=1e-15)
-
-
-@given(settles=settlement_rows, seed=st.integers(0, 2**32 - 1), cut=st.integers(0, 59))
-def test_trailing_mean_does_not_look_ahead(settles: Column, seed: int, cut: int) -> None:
-    rate = np.random.default_rng(seed).normal(0.0, 1e-3, len(settles)) * settles
-    until = min(cut + 1, len(settles))
-    whole = market.funding_trailing_mean(rate, settles, 3)
-    assert whole[:until].tolist() == market.funding_trailing_mean(rate[:until], settles[:until], 3).tolist()
-
-
-def test_a_row_settles_once_however_many_venues_do() -> None:
-    assert market.funding_settles(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]])).tolist() == [1, 0, 1]
-
-
-def test_weighted_rate_follows_the_allocation() -> None:
-    rate = market.funding_rate_weighted(np.array([[1e-4, 2e-4, -1e-4]]), np.array([0.4, 0.3, 0.3]))
-    assert rate.tolist() == pytest.approx([0.7e-4])
 
 
 def test_the_first_row_of_a_series_has_no_step() -> None:

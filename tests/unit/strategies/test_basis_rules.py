@@ -127,7 +127,7 @@ ONE = np.ones(1)
         pytest.param({}, 1.0, id="all-holds"),
         pytest.param({"funding_settles": 0.0}, 0.0, id="only-on-settlement-rows"),
         pytest.param({"funding_known": 0.0}, 0.0, id="none-known-no-entry"),
-        pytest.param({"funding_trailing_mean": 0.0}, 0.0, id="strictly-above"),
+        pytest.param({"funding_trailing_apr": 0.0}, 0.0, id="strictly-above"),
         pytest.param({"cooldown_over": 0.0}, 0.0, id="cooling-down"),
         pytest.param({"deployable_usd": 10.0}, 0.0, id="less-than-the-least-trade"),
     ],
@@ -136,12 +136,12 @@ def test_entry_conditions(changes: dict[str, float], expected: float) -> None:
     facts = {
         "funding_settles": 1.0,
         "funding_known": 1.0,
-        "funding_trailing_mean": 1e-5,
+        "funding_trailing_apr": 1e-5,
         "cooldown_over": 1.0,
         "deployable_usd": 500.0,
     }
     columns = {name: np.array([value]) for name, value in {**facts, **changes}.items()}
-    assert basis.entry_is_due(**columns, funding_enter=0.0, min_trade_usd=10.0).tolist() == [expected]
+    assert basis.entry_is_due(**columns, funding_enter_apr=0.0, min_trade_usd=10.0).tolist() == [expected]
 
 
 @pytest.mark.parametrize(

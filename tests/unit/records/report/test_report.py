@@ -33,7 +33,11 @@ APPLIES = {
     "pure_lending_usdt": {"rates": ["Yearly rate"]},
     "btc_basis": {
         "risk": ["Margin ratio by exchange"],
-        "funding": ["Funding rate per settlement, bps", "Funding received by exchange since the start, USDT"],
+        "funding": [
+            "Funding rate per settlement, bps",
+            "Funding a year",
+            "Funding received by exchange since the start, USDT",
+        ],
     },
     "eth_leveraged": {
         "risk": ["Health factor", "Loan to value"],
