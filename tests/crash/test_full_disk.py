@@ -24,6 +24,7 @@ from schemas.models.results import RunStatus
 from tests.crash.left_behind import Log, WholeRun, assert_component_logs_parse, assert_replays, log_directories
 from tests.crash.stopping import Writer
 from tests.crash.test_killed_from_outside import PATIENCE_SECONDS, ROOT, program
+from tests.support.marks import all_but_first
 
 KILOBYTE = 1_000
 
@@ -82,7 +83,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str]) -> None:
     assert (done.returncode, done.stdout) == (1, "")
 
 
-@pytest.mark.parametrize("kilobytes", [25, 200])
+@pytest.mark.parametrize("kilobytes", all_but_first("crash", [25, 200]))
 def test_a_limit_on_the_size_of_a_file_is_log_001(kilobytes: int, data: Path, whole: WholeRun, tmp_path: Path) -> None:
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -101,6 +102,7 @@ def test_a_limit_on_the_size_of_a_file_is_log_001(kilobytes: int, data: Path, wh
     assert_failed(tmp_path, whole)
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("kilobytes", [400, 3_000])
 def test_a_full_file_system_is_log_001(
     kilobytes: int, data: Path, whole: WholeRun, small_file_system: Callable[[int], Path]

@@ -38,6 +38,8 @@ from tests.crash.left_behind import (
     open_positions,
 )
 
+pytestmark = pytest.mark.crash
+
 ROOT = Path(__file__).resolve().parents[2]
 MODES = ("btc_basis", "eth_leveraged")
 

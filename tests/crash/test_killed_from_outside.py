@@ -29,6 +29,7 @@ from tests.crash.left_behind import (
     assert_replays,
     log_directories,
 )
+from tests.support.marks import all_but_first
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 180.0
@@ -100,7 +101,10 @@ def assert_log_is_sound(place: Path, whole: WholeRun, moment: Moment) -> None:
         assert 0 < log.report.complete_through < whole.last_order
 
 
-@pytest.mark.parametrize("moment", [results_are_begun, some_chunks_are_written, results_are_being_completed])
+MOMENTS: tuple[Moment, ...] = (some_chunks_are_written, results_are_begun, results_are_being_completed)
+
+
+@pytest.mark.parametrize("moment", all_but_first("crash", MOMENTS))
 def test_a_killed_run_is_crashed_and_its_log_is_sound(
     moment: Moment, data: Path, whole: WholeRun, tmp_path: Path
 ) -> None:
@@ -112,7 +116,7 @@ def test_a_killed_run_is_crashed_and_its_log_is_sound(
     assert [path.name for path in (tmp_path / "results").iterdir()] == [f".{entry.run_id}.crashed.json"]
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", all_but_first("crash", [signal.SIGTERM, signal.SIGINT]))
 def test_a_stop_in_the_middle_is_one_line_and_no_results(
     stop: signal.Signals, data: Path, whole: WholeRun, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ from schemas.errors import PlatformError
 from schemas.frames import FRAME_ERRORS, FRAMES
 from schemas.models.events import EVENT_TYPES
 from schemas.models.results import RunSummary
+from tests.support.marks import all_but_first
 
 MONTHS = Months("2024-01", "2024-02")
 END = "2024-02-29T23:00"
@@ -124,7 +125,7 @@ def failed_checks(result: dg.ExecuteInProcessResult) -> set[str]:
     return {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
 
 
-@pytest.mark.parametrize("mode", ["btc_basis", "pure_lending_usdt"])
+@pytest.mark.parametrize("mode", all_but_first("dagster", ["pure_lending_usdt", "btc_basis"]))
 def test_two_months_equal_one_run_of_the_command_line(home: Home, tmp_path: Path, mode: str) -> None:
     materialised = [home.materialise(mode, month, end=END) for month in ("2024-01", "2024-02")]
     whole = run_backtest(
@@ -235,7 +236,7 @@ def engine_code(directory: Path, executor: ExecutorName) -> str:
     return caught.value.code.value
 
 
-@pytest.mark.parametrize("broken", list(COLUMN_OF_STAGE), indirect=True)
+@pytest.mark.parametrize("broken", all_but_first("dagster", COLUMN_OF_STAGE), indirect=True)
 def test_a_broken_column_fails_plan_hamilton_and_dagster_with_one_code(home: Home, broken: str) -> None:
     result = home.materialise("pure_lending_usdt", "2024-01", start="2024-01-01", end="2024-01-02")
     code = FRAME_ERRORS[broken].code.value

@@ -25,7 +25,7 @@ def shell(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.pages
 @pytest.mark.parametrize("page", COMMANDS)
 def test_the_commands_of_a_page_work_in_its_order(page: str, tmp_path: Path) -> None:
     write_my_data(tmp_path / "my_data")

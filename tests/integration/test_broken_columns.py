@@ -72,6 +72,7 @@ def stopped(data: Path, tmp_path: Path) -> Callable[[ExecutorName], PlatformErro
     return run
 
 
+@pytest.mark.breakage
 @pytest.mark.parametrize(("module", "node", "stage"), NODES)
 def test_every_broken_column_is_its_stages_error(
     module: str,

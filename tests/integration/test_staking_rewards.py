@@ -13,6 +13,7 @@ from dataflow.market.market import DUST_PRICE
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.audit.replay import replay
 from schemas.errors import MissingPriceError
+from tests.support.marks import all_but_first
 from tests.support.rewards import (
     DAY_ROWS,
     EIGEN_KEY,
@@ -106,7 +107,7 @@ def test_a_run_without_rewards_has_nothing_of_them(mode: str) -> None:
         assert not {"dust_units", "restaked_eth", "dust_pnl_step"} & backtest.graph.by_name.keys()
 
 
-@pytest.mark.parametrize("mode", STAKING_MODES)
+@pytest.mark.parametrize("mode", all_but_first("laws", STAKING_MODES))
 def test_neither_window_nor_executor_nor_partition_changes_a_bit(mode: str, tmp_path: Path) -> None:
     whole = prepared(mode, overrides=(REWARDS,))
     market = random_market(whole.market_request(), 1, ROWS, calm_rows=ROWS)

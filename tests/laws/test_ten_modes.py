@@ -21,6 +21,7 @@ from strategies.registry import MODES
 from tests.support.events import rows_of_events
 from tests.support.gaps import PRICES, with_gap
 from tests.support.markets import partition
+from tests.support.marks import all_but_first
 from tests.support.runs import HEALTH, MemoryRun, assert_same_business, chained, prepared, run_in_memory
 
 ROWS = 240
@@ -137,7 +138,7 @@ def test_window_size_changes_no_bit(storm: Storm, survived: Survived, tmp_path: 
     assert_same_business(survived(storm), windowed)
 
 
-@each_storm
+@pytest.mark.parametrize("storm", all_but_first("laws", STORMS, kept=2), ids=lambda storm: storm.mode)
 def test_partitions_and_executors_give_the_same_bits_at_every_kind_of_event(
     storm: Storm, survived: Survived, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from dataflow.services.backtest import CompletedRun
 from schemas.operations import DecisionType
 from strategies.registry import MODES
 from tests.real.conftest import HOURLY_MODES, ML_MODES, RealRun
+from tests.support.marks import all_but_first
 from tests.support.runs import results_dir_of
 
 WHOLE: dict[str, Any] = {"start": None, "end": None}
@@ -53,11 +54,12 @@ def test_runs_clean_on_the_synthetic_default(mode: str, synthetic_run: RealRun) 
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("mode", HOURLY_MODES)
+@pytest.mark.parametrize("mode", all_but_first("history", HOURLY_MODES))
 def test_runs_clean_on_the_whole_history(mode: str, real_run: RealRun) -> None:
     assert_clean(real_run(mode, **WHOLE))
 
 
+@pytest.mark.history
 @pytest.mark.real_data
 @pytest.mark.parametrize("mode", ML_MODES)
 def test_runs_clean_on_the_bars_of_the_history(mode: str, real_run: RealRun, real_data: Path, tmp_path: Path) -> None:

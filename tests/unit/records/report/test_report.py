@@ -278,7 +278,6 @@ def test_the_drawing_keeps_the_extremes_of_a_long_series(results_of: FinishedMod
     assert np.datetime64(int(first), "ms") == run.instants[0]
 
 
-@pytest.mark.slow
 def test_a_year_of_hours_stays_within_its_budget(tmp_path: Path) -> None:
     request = BacktestRequest(
         mode="usdt_market_neutral", end="2024-12-31T23:00", logs=tmp_path / "logs", results=tmp_path / "results"
