@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 import dataflow.services.backtest
+from dataflow.market.synthetic.data_set import write_synthetic
 from schemas.errors import ErrorCode
 from tests.unit.cli.conftest import Answer, Basis
 
@@ -226,8 +227,11 @@ def test_full_disk_while_writing(data_set: Path, tmp_path: Path) -> None:
     _assert_whole_lines(tmp_path)
 
 
-def test_ctrl_c_in_the_middle(data_set: Path, tmp_path: Path) -> None:
-    program = _program(data_set, tmp_path, "--executor", "hamilton", "--window", "1")
+def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
+    data = write_synthetic(
+        tmp_path / "data", days=200
+    )  # so many rows that a busy machine is not done before the signal
+    program = _program(data, tmp_path, "--executor", "hamilton", "--window", "1")
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         _wait_for(lambda: list((tmp_path / "results").glob(".*.partial")))
         time.sleep(0.3)
