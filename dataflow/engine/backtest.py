@@ -1,6 +1,5 @@
 """One backtest from configuration and market to the state after the last row; files are the caller's business."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,15 @@ from dataflow.engine.inputs import evaluations
 from dataflow.engine.loop import Engine, RunCounts
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
-from dataflow.execution.gateway import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.execution.gateway import Delivery, ExecutionPolicy
 from dataflow.execution.liquidations import Liquidations
+from dataflow.execution.system_clock import SYSTEM_CLOCK
 from dataflow.execution.tight_loop import TightLoop
+from dataflow.execution.venue_set import VenueSet, VenueSetup
 from dataflow.graph.build import Graph, build_graph
 from dataflow.graph.column_facts import ColumnFacts, column_facts
 from dataflow.graph.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
-from dataflow.graph.inputs import Parameters, breach_limits, build_parameters, lending_terms
+from dataflow.graph.inputs import Parameters, breach_limits, build_parameters
 from dataflow.graph.market_rows import MarketRows
 from dataflow.graph.proof import prove
 from dataflow.graph.state import RunState
@@ -33,15 +34,12 @@ from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.settlement.capital_flows import CapitalFlows, Till
 from dataflow.settlement.sources import SettlementSource, StakingRewards, UnstakeClaims
 from dataflow.venues.faults.report import FaultSource
-from dataflow.venues.simulated.liquidation import SimulatedLiquidator
-from dataflow.venues.simulated.router import SimulatedPort
-from dataflow.venues.simulated.world import SimulatedWorld
+from schemas.clock import Clock
 from schemas.errors import AttributionError
 from schemas.flows import DueFlow
 from schemas.instruments import cex_key, wallet_key
 from schemas.models.config import RunConfig
 from schemas.models.results import EventDetail, FirstBreak
-from schemas.port import OrderPort
 from schemas.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Column, Instants
 from strategies.registry import MODES
 from strategies.rules import ModeSpec
@@ -59,26 +57,14 @@ class EngineOptions:
 
     window: fixed rows a window, None to adapt. validation: frames once a chunk, or every node call as well; the
     Hamilton executor always checks every call. events: how much the event log says of rows without a decision.
-    monotonic: seconds that pass, by which a chunk is written early.
+    clock: by which durations are told and a chunk is written early; the venues have their own.
     """
 
     executor: ExecutorName = "plan"
     window: int | None = None
     validation: Validation = "chunk"
     events: EventDetail = "every-step"
-    monotonic: Callable[[], float] = time.monotonic
-
-
-PortWrapper = Callable[[OrderPort, SimulatedWorld, SimulatedClock], OrderPort]
-"""Puts something between the engine and its venues: faults, a recorder, a refusal."""
-
-
-@dataclass(frozen=True)
-class VenueSetup:
-    """How orders reach the venues. live_policy: retry, look up and tolerate as a live session would."""
-
-    wrap: PortWrapper | None = None
-    live_policy: bool = False
+    clock: Clock = SYSTEM_CLOCK
 
 
 @dataclass(frozen=True)
@@ -199,11 +185,11 @@ class Backtest:
         correlation_id: str,
         pid: int,
         log: DomainEventLogger | None,
+        venues: VenueSetup,
         components: ComponentLogs | None = None,
         sink: ColumnSink | None = None,
         state: RunState | None = None,
         is_final: bool = True,
-        venues: VenueSetup | None = None,
         flows: tuple[DueFlow, ...] = (),
         watch_from: np.datetime64 | None = None,
         wall_clock: Callable[[], str],
@@ -212,27 +198,28 @@ class Backtest:
         """Run the mode over the market.
 
         capital: share-class units, paid in on the first row of a run. state: what the partition before left, None for
-        the first. is_final: whether the run ends here. venues: what stands between the engine and them.
+        the first. is_final: whether the run ends here. venues: makes those of this run, or of this partition.
         flows: deposits and withdrawals of the whole run, whatever partition this is, as ``schedule`` gives them.
         watch_from: the first break counts from this instant on.
 
         Raises PlatformError; what was done before is on record.
         """
-        started = time.perf_counter()
+        clock = self.options.clock
+        started = clock.monotonic()
         rows = MarketRows(market, self.graph, self.executor, self.parameters, self.config.lst)
         statistics = RunStatistics()
         sinking = 0.0
 
         def take(instants: Instants, columns: Mapping[str, Column]) -> None:
             nonlocal sinking
-            begun = time.perf_counter()
+            begun = clock.monotonic()
             self._take(instants, columns, journal, statistics, sink)
-            sinking += time.perf_counter() - begun
+            sinking += clock.monotonic() - begun
 
-        venues = venues or VenueSetup()
+        made = venues.make(self.config, self.parameters, rows.snapshot(0))
         policy = self._policy(venues)
         watch = BreakWatch(breach_limits(self.parameters), "" if watch_from is None else str(watch_from))
-        journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy, watch)
+        journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy, watch, made)
         engine = self._engine(
             rows,
             market.payouts,
@@ -242,7 +229,7 @@ class Backtest:
             capital=capital,
             seed=seed,
             is_final=is_final,
-            venues=venues,
+            venues=made,
             flows=flows,
         )
         with cycle_search_off(), watch.told_by_errors():
@@ -259,7 +246,7 @@ class Backtest:
             reconciliation_failures=journal.reconciliation_failures,
             liquidations=engine.counts.liquidations,
             first_break=journal.watch.first,
-            engine_seconds=time.perf_counter() - started - records,
+            engine_seconds=clock.monotonic() - started - records,
             records_seconds=records,
         )
 
@@ -312,6 +299,7 @@ class Backtest:
         state: RunState | None,
         policy: ExecutionPolicy,
         watch: BreakWatch,
+        venues: VenueSet,
     ) -> Journal:
         context = JournalContext(
             correlation_id=correlation_id,
@@ -322,6 +310,7 @@ class Backtest:
             assets=self.parameters.axes["assets"],
             attribution_types=self.attribution_types,
             wall_clock=wall_clock,
+            position_source=venues.source,
             reconciliation_tolerance=policy.relative_tolerance,
             detail=self.options.events,
         )
@@ -338,27 +327,14 @@ class Backtest:
         capital: float,
         seed: int,
         is_final: bool,
-        venues: VenueSetup,
+        venues: VenueSet,
         flows: tuple[DueFlow, ...],
     ) -> Engine:
-        config, groups = self.config, self.parameters.groups
-        levels = config.mode.strategy_config.margin_levels
+        config, clock = self.config, self.options.clock
         factors = {venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues}
-        world = SimulatedWorld(
-            self.parameters.costs,
-            config.scenario.allow_negative_balances,
-            rows.snapshot(0),
-            groups.holdings(groups.empty()),
-            lending=lending_terms(config),
-            largest_trade_usd=self.parameters.largest_trade_usd,
-            collateral_factor=factors,
-            margin_min=levels.liquidation if levels is not None else 0.0,
-        )
-        clock, port = SimulatedClock(), SimulatedPort(world, tuple(config.venues))
-        reached = port if venues.wrap is None else venues.wrap(port, world, clock)
-        if isinstance(reached, FaultSource):
-            reached.report_to(journal.injected)
-        delivery = Delivery(reached, policy, clock, instant=lambda: world.instant, simulated=True)
+        if isinstance(venues.port, FaultSource):
+            venues.port.report_to(journal.injected)
+        delivery = Delivery(venues.port, policy, venues.clock, simulated=venues.are_simulated)
 
         def equity_usd(row: int, state: RunState) -> float:
             return engine.equity_usd(row, state)
@@ -373,19 +349,20 @@ class Backtest:
                 self.executor,
                 journal,
                 delivery,
-                world,
+                venues.market,
                 policy,
+                clock=clock,
                 seed=seed,
                 collateral_factor=factors,
                 allow_negative_balances=config.scenario.allow_negative_balances,
             ),
             port=delivery,
-            liquidations=Liquidations(self.executor, journal, SimulatedLiquidator(world)),
+            liquidations=Liquidations(self.executor, journal, venues.liquidator, clock),
             windows=WindowPolicy(CAP_ROWS[self.options.executor], self.options.window),
             sink=take,
             check=self.check_columns,
             deposit=self.deposit(capital),
-            monotonic=self.options.monotonic,
+            clock=clock,
             settlements=self._settlements(rows, payouts, flows, equity_usd),
             is_final=is_final,
         )

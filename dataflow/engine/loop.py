@@ -7,7 +7,6 @@ execution, with nothing left to settle, and that is what is recorded.
 """
 
 import sys
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -35,6 +34,7 @@ from dataflow.journal.recorder import HEALTH_ROWS, Journal, row_of
 from dataflow.records.log.event_log import FLUSH_SECONDS
 from dataflow.settlement.capital_flows import booked
 from dataflow.settlement.sources import SettlementSource
+from schemas.clock import Clock
 from schemas.decisions import DecisionRule
 from schemas.errors import CriticalEngineError, DecisionFrameError, LogError, MissingPriceError, PlatformError
 from schemas.operations import DecisionType, DeltaType
@@ -78,7 +78,7 @@ class Engine:
         sink: ChunkSink,
         check: ChunkSink,
         deposit: Mapping[str, float],
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock,
         settlements: tuple[SettlementSource, ...] = (),
         is_final: bool = True,
     ) -> None:
@@ -98,7 +98,7 @@ class Engine:
         self._on_entry = _tagged(self._nodes, "carry_on_entry")
         self._rules = {rule.code: rule for rule in _rules(parameters)}
         self._chunk = self._new_chunk(0, 0)
-        self._monotonic, self._flushed_at = monotonic, monotonic()
+        self._clock, self._flushed_at = clock, clock.monotonic()
         self.counts = RunCounts()
 
     # -- state
@@ -134,7 +134,7 @@ class Engine:
                 if progress is not None:
                     progress(row)
                 let_through()
-                if self._chunk.is_full or self._monotonic() - self._flushed_at >= FLUSH_SECONDS:
+                if self._chunk.is_full or self._clock.monotonic() - self._flushed_at >= FLUSH_SECONDS:
                     self._flush()
             self._flush()
         except (Exception, KeyboardInterrupt) as error:
@@ -529,11 +529,11 @@ class Engine:
         columns |= chunk.columns
         if chunk.rows:
             self._sink(instants, columns)
-        started = time.perf_counter()
+        started = self._clock.monotonic()
         self._journal.flush(instants, columns, chunk.quiet)
-        self._journal.records_seconds += time.perf_counter() - started
+        self._journal.records_seconds += self._clock.monotonic() - started
         self._chunk = self._new_chunk(end, self._journal.order)
-        self._flushed_at = self._monotonic()
+        self._flushed_at = self._clock.monotonic()
 
 
 def as_platform_error(error: BaseException) -> PlatformError:

@@ -6,9 +6,9 @@ backtest waits for nothing and a simulation can be replayed.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
+from schemas.clock import Clock
 from schemas.errors import (
     ErrorCode,
     InterfaceNotFoundError,
@@ -27,33 +27,6 @@ _Answer = TypeVar("_Answer")
 
 _DOUBLINGS_MAX: Final = 60
 """Doublings of a delay after which it grows no more: without a delay, polling goes on past what a float can count."""
-
-
-class Clock(Protocol):
-    """Seconds that pass, and a way to wait."""
-
-    def seconds(self) -> float:
-        """Seconds since some fixed instant; never goes back."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-
-@dataclass
-class SimulatedClock:
-    """A clock that moves only when somebody waits on it."""
-
-    now: float = 0.0
-
-    def seconds(self) -> float:
-        """Seconds waited so far."""
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        """Move on at once."""
-        self.now += seconds
 
 
 @dataclass(frozen=True)
@@ -117,12 +90,10 @@ class Delivery:
         policy: ExecutionPolicy,
         clock: Clock,
         *,
-        instant: Callable[[], datetime],
         simulated: bool,
     ) -> None:
-        self._port, self._policy, self._clock = port, policy, clock
-        self._instant, self._simulated = instant, simulated
-        self._begun = clock.seconds()
+        self._port, self._policy, self._clock, self._simulated = port, policy, clock, simulated
+        self._begun = clock.monotonic()
         self.attempts = 0
         self.faults: list[VenueError] = []
 
@@ -165,14 +136,14 @@ class Delivery:
             return answers
 
     def _begin_unit(self) -> None:
-        self.attempts, self._begun = 0, self._clock.seconds()
+        self.attempts, self._begun = 0, self._clock.monotonic()
 
     def settled_again(self, order: Order, accept: Callable[[ExecutionHandshake], bool]) -> ExecutionHandshake | None:
         """The first answer about an operation that ``accept`` takes, asked for again as often as the policy allows.
 
         Raises ReconciliationTimeoutError (EXEC-005) when that, or the unit with it, takes longer than it may.
         """
-        started = self._clock.seconds()
+        started = self._clock.monotonic()
         for attempt in range(self._policy.retry_attempts):
             self._clock.sleep(self._policy.delay(attempt))
             found = self.find(order.operation_id, order.venue)
@@ -186,7 +157,7 @@ class Delivery:
 
         Raises ReconciliationTimeoutError (EXEC-005) when that, or the unit with it, takes longer than it may.
         """
-        started = self._clock.seconds()
+        started = self._clock.monotonic()
         reported = self.balances()
         for attempt in range(self._policy.retry_attempts):
             self._refuse_late(started, "balances")
@@ -198,7 +169,7 @@ class Delivery:
         return reported
 
     def _refuse_late(self, started: float, what: str) -> None:
-        now = self._clock.seconds()
+        now = self._clock.monotonic()
         for since, most, late in (
             (started, self._policy.reconciliation_timeout, f"reconciling {what}"),
             (self._begun, self._policy.tight_loop_timeout, f"the tight loop, until {what} was reconciled,"),
@@ -227,7 +198,7 @@ class Delivery:
             status=ExecutionStatus.PENDING if was_sent else ExecutionStatus.FAILED,
             error_code=error.code,
             error_message=error.one_line(),
-            submitted_at=self._instant(),
+            submitted_at=self._clock.now(),
             simulated=self._simulated,
         )
 
@@ -250,9 +221,9 @@ class Delivery:
         """The final outcome of a pending order, or a failure when it stays open too long."""
         attempt = 0
         while handshake.is_pending():
-            if self._clock.seconds() >= deadline:
+            if self._clock.monotonic() >= deadline:
                 return self._failed(order, f"still pending after {self._policy.execution_timeout:g} s")
-            self._clock.sleep(min(max(self._policy.delay(attempt), 0.01), deadline - self._clock.seconds()))
+            self._clock.sleep(min(max(self._policy.delay(attempt), 0.01), deadline - self._clock.monotonic()))
             attempt += 1
             found = self.find(order.operation_id, order.venue)
             handshake = handshake if found is None else found
@@ -264,7 +235,7 @@ class Delivery:
             status=ExecutionStatus.FAILED,
             error_code=ErrorCode.EXEC_ORDER_FAILED,
             error_message=message,
-            submitted_at=self._instant(),
+            submitted_at=self._clock.now(),
             simulated=self._simulated,
         )
 
@@ -275,19 +246,19 @@ class Delivery:
             status=ExecutionStatus.ROLLED_BACK,
             error_code=error.code if is_culprit else ErrorCode.EXEC_GROUP_ROLLED_BACK,
             error_message=error.one_line() if is_culprit else "the group did not reach the venue",
-            submitted_at=self._instant(),
+            submitted_at=self._clock.now(),
             simulated=self._simulated,
         )
 
     def _may_retry(self, handshake: ExecutionHandshake, deadline: float) -> bool:
         if handshake.error_code in _REFUSED_FOR_GOOD:
             return False
-        return self.attempts < self._policy.retry_attempts and self._clock.seconds() < deadline
+        return self.attempts < self._policy.retry_attempts and self._clock.monotonic() < deadline
 
     @property
     def _is_over(self) -> bool:
         """Whether the tight loop of the unit has used up its time: nothing more is asked."""
-        return self._clock.seconds() - self._begun > self._policy.tight_loop_timeout
+        return self._clock.monotonic() - self._begun > self._policy.tight_loop_timeout
 
     def _patiently(self, ask: Callable[[], _Answer]) -> _Answer:
         """Ask until the venue answers; its error, once the attempts are used up."""

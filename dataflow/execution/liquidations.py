@@ -5,7 +5,6 @@ venue's statement is held against the graph's own expectation and its balances a
 the run, as it does after an order.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +12,7 @@ from typing import Protocol
 from dataflow.execution.reconciliation import balance_mismatches
 from dataflow.graph.executors import Executor, Values
 from dataflow.journal.recorder import Journal
+from schemas.clock import Clock
 from schemas.errors import ReconciliationMismatchError
 from schemas.holdings import Holdings
 from schemas.instruments import CEX_VENUES
@@ -51,8 +51,8 @@ class LiquidationRow:
 class Liquidations:
     """Asks the venues, checks their answer and writes it down."""
 
-    def __init__(self, executor: Executor, journal: Journal, liquidator: Liquidator) -> None:
-        self._executor, self._journal, self._liquidator = executor, journal, liquidator
+    def __init__(self, executor: Executor, journal: Journal, liquidator: Liquidator, clock: Clock) -> None:
+        self._executor, self._journal, self._liquidator, self._clock = executor, journal, liquidator, clock
 
     def taken(self, row: LiquidationRow, holdings: Holdings) -> tuple[Liquidation, ...]:
         """What the venues take at the row from the balances; () where every account is safe after all."""
@@ -70,7 +70,7 @@ class Liquidations:
         Raises :class:`ReconciliationMismatchError` (POS-005) where a venue took something else than was due.
         """
         for liquidation in taken:
-            started = time.perf_counter()
+            started = self._clock.monotonic()
             self._journal.liquidated(row.timestamp, liquidation)
             holdings = self._applied(row, liquidation, holdings, equity_usd)
             self._reconcile(row, liquidation, started)
@@ -111,7 +111,7 @@ class Liquidations:
             reconciliation_success=not mismatches,
             expected_deltas_count=len(expected),
             actual_deltas_count=len(actual),
-            reconciliation_duration_ms=1e3 * (time.perf_counter() - started),
+            reconciliation_duration_ms=1e3 * (self._clock.monotonic() - started),
             mismatches=mismatches,
         )
         if mismatches:

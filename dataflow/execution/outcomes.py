@@ -1,6 +1,5 @@
 """What the tight loop writes about units that failed, were rolled back, or stopped the run."""
 
-import time
 import traceback
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from dataflow.execution.reconciliation import BalanceMismatch
 from dataflow.journal.operations import operation_fields
 from dataflow.journal.recorder import Journal
 from dataflow.nodes.execution import Reconciliation
+from schemas.clock import Clock
 from schemas.errors import (
     AtomicGroupRolledBackError,
     ErrorCode,
@@ -32,7 +32,7 @@ _REFUSALS: dict[ErrorCode | None, type[ExecutionError]] = {
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall-clock seconds at which a unit was sent and answered, and how often it was tried again."""
+    """Seconds of the clock at which a unit was sent and answered, and how often it was tried again."""
 
     started: float
     executed: float
@@ -42,8 +42,8 @@ class Timing:
 class ExecutionRecords:
     """Writes the outcome of units to the journal."""
 
-    def __init__(self, journal: Journal, max_retries: int) -> None:
-        self._journal, self._max_retries = journal, max_retries
+    def __init__(self, journal: Journal, max_retries: int, clock: Clock) -> None:
+        self._journal, self._max_retries, self._clock = journal, max_retries, clock
         self._undeclared: set[str] = set()
 
     def venue_faults(self, timestamp: str, faults: Sequence[PlatformError], unit: str) -> None:
@@ -86,7 +86,7 @@ class ExecutionRecords:
 
         Those of an atomic group are a group that failed: neither done nor rolled back, for all that is known.
         """
-        now, reason = time.perf_counter(), unknown[0].error_message
+        now, reason = self._clock.monotonic(), unknown[0].error_message
         for order, handshake in zip(orders, unknown, strict=True):
             self._journal.operation(timestamp, **operation_fields(order, handshake, (now - started) / len(orders)))
         if orders[0].atomic_group_id is not None:
@@ -95,7 +95,7 @@ class ExecutionRecords:
 
     def system_failure(self, timestamp: str, identifier: str, error: PlatformError, timing: Timing) -> None:
         """A unit that was executed and then stopped the run, because the books and the venues do not agree."""
-        now = time.perf_counter()
+        now = self._clock.monotonic()
         self._journal.tight_loop(
             timestamp,
             operation_id=identifier,

@@ -5,12 +5,10 @@ the orders that depend on it are skipped; a change, or a balance, that is not th
 """
 
 import hashlib
-import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -18,12 +16,14 @@ from dataflow.execution.gateway import Delivery, ExecutionPolicy
 from dataflow.execution.outcomes import ExecutionRecords, Timing
 from dataflow.execution.reconciliation import BalanceMismatch, balance_mismatches
 from dataflow.execution.units import is_committed, units_of
+from dataflow.execution.venue_set import VenueMarket
 from dataflow.graph.executors import Executor, Values
 from dataflow.journal.interim import PassedBooks
 from dataflow.journal.operations import executed_price, fee_key, operation_fields
 from dataflow.journal.recorder import Journal
 from dataflow.maths.deltas import RESIDUE, Deltas
 from dataflow.nodes.execution import Reconciliation, Settlement
+from schemas.clock import Clock
 from schemas.decisions import DecisionRule
 from schemas.errors import (
     ErrorCode,
@@ -51,14 +51,6 @@ _NEGATIVE_TOLERANCE = 1e-9
 """Balance below zero, in units of the key, that rounding can leave."""
 
 _MEMBER_NODES = ("settlements", "transaction_cost_usd", "triggered_move_usd", "holdings_after")
-
-
-class Placement(Protocol):
-    """Tells simulated venues where the market and the books are before a decision is executed."""
-
-    def place(self, snapshot: MarketSnapshot, books: Holdings) -> None:
-        """Move the venues to the decision's instant."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -132,16 +124,17 @@ class TightLoop:
         executor: Executor,
         journal: Journal,
         delivery: Delivery,
-        placement: Placement,
+        market: VenueMarket,
         policy: ExecutionPolicy,
         *,
+        clock: Clock,
         seed: int,
         collateral_factor: Mapping[str, float],
         allow_negative_balances: bool,
     ) -> None:
-        self._executor, self._journal, self._delivery, self._placement = executor, journal, delivery, placement
-        self._records = ExecutionRecords(journal, policy.retry_attempts)
-        self._policy, self._seed = policy, seed
+        self._executor, self._journal, self._delivery, self._market = executor, journal, delivery, market
+        self._records = ExecutionRecords(journal, policy.retry_attempts, clock)
+        self._policy, self._clock, self._seed = policy, clock, seed
         self._collateral_factor = collateral_factor
         self._allow_negative = allow_negative_balances
 
@@ -158,7 +151,7 @@ class TightLoop:
         """
         outcome = Outcome(holdings, passed)
         units = units_of(decision.orders)
-        self._placement.place(decision.snapshot, holdings)
+        self._market.advance_to(decision.snapshot, holdings)
         for unit in units:
             if unit.group is None:
                 self._single(decision, unit.sequences[0], outcome, first_operation)
@@ -176,7 +169,7 @@ class TightLoop:
             outcome.lost.append(order)
             return
         outcome.attempted += 1
-        started = time.perf_counter()
+        started = self._clock.monotonic()
         try:
             with self._reaching(decision.timestamp, order.operation_id):
                 handshake = self._send(known)
@@ -185,7 +178,7 @@ class TightLoop:
                 decision.timestamp, [order], [self._delivery.unanswered(order, error)], order.operation_id, started
             )
             raise
-        timing = Timing(started, time.perf_counter(), self._delivery.attempts)
+        timing = Timing(started, self._clock.monotonic(), self._delivery.attempts)
         self._journal.operation(decision.timestamp, **operation_fields(order, handshake, timing.executed - started))
         if handshake.status is not ExecutionStatus.CONFIRMED:
             self._records.failure(decision.timestamp, order, handshake, timing)
@@ -254,7 +247,7 @@ class TightLoop:
             knowns.append(known)
             expected = expected.applied((delta.position_key, delta.delta_amount) for delta in order.expected_deltas)
         outcome.attempted += len(orders)
-        started = time.perf_counter()
+        started = self._clock.monotonic()
         try:
             with self._reaching(decision.timestamp, group):
                 handshakes = self._delivery.execute_group(orders)
@@ -263,7 +256,7 @@ class TightLoop:
             unknown = [self._delivery.unanswered(order, error) for order in orders]
             self._records.lost_track(decision.timestamp, orders, unknown, group, started)
             raise
-        timing = Timing(started, time.perf_counter())
+        timing = Timing(started, self._clock.monotonic())
         seconds = (timing.executed - started) / len(orders)
         for order, handshake in zip(orders, handshakes, strict=True):
             self._journal.operation(decision.timestamp, **operation_fields(order, handshake, seconds))
@@ -371,7 +364,7 @@ class TightLoop:
         """Compare the books with what the venues report; stops the run on a difference."""
         last = fills[-1]
         found = self._differing(timestamp, last.order, last.after, last.handshake)
-        seconds = time.perf_counter() - timing.executed
+        seconds = self._clock.monotonic() - timing.executed
         self._records.reconciliation(timestamp, [fill.reconciliation for fill in fills], seconds, found)
         if found:
             raise _balances_differ(found, last.order)
@@ -394,10 +387,10 @@ class TightLoop:
 
     def _refuse_silent_fill(self, timestamp: str, order: Order, holdings: Holdings) -> None:
         """Stop the run where an order that counts as failed has moved a balance at the venue after all."""
-        started = time.perf_counter()
+        started = self._clock.monotonic()
         found = self._differing(timestamp, order, holdings, None)
         if found:
-            self._records.reconciliation(timestamp, [], time.perf_counter() - started, found)
+            self._records.reconciliation(timestamp, [], self._clock.monotonic() - started, found)
             raise _balances_differ(found, order)
 
     def _close(
@@ -409,7 +402,7 @@ class TightLoop:
         timing: Timing,
     ) -> None:
         """Record the books after a unit and its tight loop, and move the outcome on."""
-        after, reconciled = fills[-1].after, time.perf_counter()
+        after, reconciled = fills[-1].after, self._clock.monotonic()
         self._journal.exposure_and_risk_of(decision.timestamp, outcome.passed.led_to(after))
         self._journal.tight_loop(
             decision.timestamp,
@@ -417,7 +410,7 @@ class TightLoop:
             execution_success=True,
             reconciliation_success=True,
             retry_count=timing.retries,
-            total_duration_ms=1e3 * (time.perf_counter() - timing.started),
+            total_duration_ms=1e3 * (self._clock.monotonic() - timing.started),
             execution_duration_ms=1e3 * (timing.executed - timing.started),
             reconciliation_duration_ms=1e3 * (reconciled - timing.executed),
         )

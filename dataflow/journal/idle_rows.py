@@ -37,7 +37,7 @@ from schemas.models.events import (
     StrategyDecision,
 )
 from schemas.models.results import EventDetail
-from schemas.operations import DeltaType
+from schemas.operations import DeltaType, PositionSource
 from schemas.units import Column, Instants, sum_columns
 
 LINES_OF_A_ROW: Final = 5
@@ -79,6 +79,7 @@ class QuietContext:
     groups: PositionGroups
     assets: tuple[str, ...]
     attribution_types: tuple[str, ...]
+    position_source: PositionSource
 
 
 def margin_price_usd(columns: Columns, groups: PositionGroups) -> Column:
@@ -155,7 +156,10 @@ class QuietRows:
                 },
             )
         log.log_rows(
-            PositionSnapshot, order=order + 1, timestamps=instants, fields=_position_fields(columns, groups, _FUNDING)
+            PositionSnapshot,
+            order=order + 1,
+            timestamps=instants,
+            fields=_position_fields(columns, self.context, _FUNDING),
         )
 
     def _write(
@@ -166,7 +170,7 @@ class QuietRows:
             PositionSnapshot,
             order=position,
             timestamps=instants,
-            fields=_position_fields(columns, context.groups, "position_refresh"),
+            fields=_position_fields(columns, context, "position_refresh"),
         )
         log.log_rows(
             ExposureSnapshot,
@@ -207,11 +211,11 @@ def _rows(columns: Columns, rows: Numbers) -> dict[str, Column]:
     return {name: column[rows] for name, column in columns.items()}
 
 
-def _position_fields(columns: Columns, groups: PositionGroups, trigger: str) -> Mapping[str, FieldValue]:
+def _position_fields(columns: Columns, context: QuietContext, trigger: str) -> Mapping[str, FieldValue]:
     return {
-        "positions": position_columns(columns, groups),
+        "positions": position_columns(columns, context.groups),
         "total_value_usd": columns["equity_usd"],
-        "position_type": "simulated",
+        "position_type": context.position_source,
         "trigger_source": trigger,
     }
 

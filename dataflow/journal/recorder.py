@@ -61,7 +61,7 @@ from schemas.models.events import (
     TightLoopExecutionEvent,
 )
 from schemas.models.results import EventDetail
-from schemas.operations import DeltaType, HealthStatus, OperationType
+from schemas.operations import DeltaType, HealthStatus, OperationType, PositionSource
 from schemas.units import Column, Instants
 
 HEALTH_ROWS: Final = 1_000
@@ -94,7 +94,8 @@ HEALTH_SCORES: Final = {HealthStatus.HEALTHY: 1.0, HealthStatus.DEGRADED: 0.5, H
 class JournalContext:
     """What every event of a run carries or needs.
 
-    run_start: text of the first instant of the run. reconciliation_tolerance: relative, with which the changes of an
+    run_start: text of the first instant of the run. position_source: whose balances the books are.
+    reconciliation_tolerance: relative, with which the changes of an
     operation are compared; on record where it is wider than that of a replay.
     """
 
@@ -106,6 +107,7 @@ class JournalContext:
     assets: tuple[str, ...]
     attribution_types: tuple[str, ...]
     wall_clock: Callable[[], str]
+    position_source: PositionSource
     reconciliation_tolerance: float = DELTA_TOLERANCE
     detail: EventDetail = "every-step"
 
@@ -145,7 +147,14 @@ class Journal:
         self._unvalued: list[Callable[[], None]] = []
         self._events: list[DomainEvent] = []
         self._quiet = QuietRows(
-            QuietContext(context.mode, context.run_start, context.groups, context.assets, context.attribution_types)
+            QuietContext(
+                context.mode,
+                context.run_start,
+                context.groups,
+                context.assets,
+                context.attribution_types,
+                context.position_source,
+            )
         )
         self._envelope = {"correlation_id": context.correlation_id, "pid": context.pid}
 
@@ -303,7 +312,7 @@ class Journal:
             order,
             positions=dict(units),
             total_value_usd=equity_usd,
-            position_type="simulated",
+            position_type=self._context.position_source,
             trigger_source=trigger,
         )
 

@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.config.files import LoadedConfig, load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
+from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation
+from dataflow.execution.venue_set import VenueSetup
 from dataflow.graph.state import RunState
 from dataflow.journal.component_logs import WRITERS, ComponentLogs
 from dataflow.market.history.loading import load_market
@@ -28,6 +29,7 @@ from dataflow.services.fault_plans import fault_wrapper, load_fault_plan
 from dataflow.services.flows_file import FlowsFile, read_flows
 from dataflow.services.mode_files import backtest_of
 from dataflow.services.provenance import code_version, package_versions
+from dataflow.services.simulated_venues import simulated_venues
 from dataflow.services.stress import look_back_rows, shocked
 from dataflow.settlement.capital_flows import HISTORY
 from dataflow.venues.faults.plan import FaultPlan
@@ -111,9 +113,9 @@ class _Run:
         """How orders reach the venues: through the fault plan, if there is one."""
         request, plan, is_live = self.request, self.fault_plan, self.policy == "live"
         if plan is None:
-            return VenueSetup(live_policy=is_live)
+            return simulated_venues(live_policy=is_live)
         wrap = fault_wrapper(plan, self.backtest, self.market, seed=request.seed, state=state)
-        return VenueSetup(wrap, live_policy=is_live)
+        return simulated_venues(wrap, live_policy=is_live)
 
     def manifest(
         self, status: RunStatus, error: PlatformError | None = None, event_log_seal: str | None = None

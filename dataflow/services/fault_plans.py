@@ -7,12 +7,13 @@ import numpy as np
 
 from dataflow.config.files import CONFIG_ROOT
 from dataflow.config.loader import ConfigLoader, shown, yaml_files
-from dataflow.engine.backtest import Backtest, PortWrapper
-from dataflow.execution.gateway import SimulatedClock
+from dataflow.engine.backtest import Backtest
 from dataflow.graph.state import RunState
 from dataflow.market.market import Market
+from dataflow.services.simulated_venues import PortWrapper
 from dataflow.venues.faults.plan import FaultPlan
 from dataflow.venues.faults.port import FaultyPort
+from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ConfigValidationError
 from schemas.port import OrderPort

@@ -21,13 +21,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, VenueSetup
+from dataflow.engine.backtest import Backtest, BacktestOutcome
 from dataflow.market.market import Market
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.audit.laws import attribution_faults, conservation_faults, replay_faults
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.records.log.reading import read_events
 from dataflow.services.fault_plans import fault_wrapper, load_fault_plan
+from dataflow.services.simulated_venues import simulated_venues
 from dataflow.venues.faults.plan import FaultPlan
 from schemas.errors import ErrorCode, InvalidModeError, PlatformError
 from schemas.models.events import OperationExecutionEvent, SystemErrorEvent
@@ -202,7 +203,7 @@ def _run(backtest: Backtest, market: Market, plan: FaultPlan, seed: int, log_dir
             pid=1,
             log=log,
             sink=kept,
-            venues=VenueSetup(fault_wrapper(plan, backtest, market, seed=seed), live_policy=True),
+            venues=simulated_venues(fault_wrapper(plan, backtest, market, seed=seed), live_policy=True),
             wall_clock=log.real_utc_time,
         )
 

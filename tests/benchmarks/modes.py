@@ -10,10 +10,11 @@ import orjson
 from pydantic import BaseModel
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, VenueSetup
-from dataflow.execution.gateway import SimulatedClock
+from dataflow.engine.backtest import Backtest, BacktestOutcome
 from dataflow.market.market import Market
 from dataflow.services.backtest import BacktestRequest, load_run_market
+from dataflow.services.simulated_venues import simulated_venues
+from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.models.events import (
     ExecutionDeltaEvent,
@@ -69,6 +70,7 @@ def _run(backtest: Backtest, market: Market, found: list[BacktestOutcome]) -> No
             correlation_id=CORRELATION_ID,
             pid=PID,
             log=None,
+            venues=simulated_venues(),
             wall_clock=lambda: _WALL_CLOCK,
         )
     )
@@ -155,7 +157,7 @@ def messages_of_an_order(backtest: Backtest, market: Market) -> list[tuple[type[
         return recorders[0]
 
     with TemporaryDirectory() as logs:
-        run_engine(backtest, market, logs=Path(logs), venues=VenueSetup(wrap=wrap))
+        run_engine(backtest, market, logs=Path(logs), venues=simulated_venues(wrap))
         events = [
             (model, orjson.loads((Path(logs) / "events" / model.file_name).read_bytes().partition(b"\n")[0]))
             for model in (OperationExecutionEvent, ExecutionDeltaEvent, ReconciliationEvent, TightLoopExecutionEvent)

@@ -8,11 +8,13 @@ from typing import Final
 import numpy as np
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, ColumnSink, VenueSetup
+from dataflow.engine.backtest import Backtest, BacktestOutcome, ColumnSink
+from dataflow.execution.venue_set import VenueSetup
 from dataflow.journal.component_logs import ComponentLogs
 from dataflow.market.market import Market
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.records.store.parquet_stages import StageFile
+from dataflow.services.simulated_venues import simulated_venues
 from schemas.units import Column, Instants
 from tests.benchmarks.float_loop import FloatLoop
 from tests.benchmarks.hand_book import Book, Settings
@@ -102,7 +104,7 @@ def _run(
         log=log,
         components=components,
         sink=sink,
-        venues=venues,
+        venues=venues or simulated_venues(),
         wall_clock=log.real_utc_time if log is not None else lambda: _WALL_CLOCK,
     )
 

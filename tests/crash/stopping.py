@@ -7,6 +7,7 @@ from pathlib import Path
 from dataflow.market.market import Market
 from dataflow.records.log.append_file import Write
 from dataflow.records.log.event_log import DomainEventLogger
+from dataflow.services.simulated_venues import simulated_venues
 from tests.support.runs import CORRELATION_ID, PID, prepared
 
 MODE = "btc_basis"
@@ -44,5 +45,6 @@ def run_with_writer(market: Market, log_dir: Path, write: Write) -> None:
             correlation_id=CORRELATION_ID,
             pid=PID,
             log=log,
+            venues=simulated_venues(),
             wall_clock=log.real_utc_time,
         )

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataflow.engine.backtest import Backtest, VenueSetup
-from dataflow.execution.gateway import SimulatedClock
+from dataflow.engine.backtest import Backtest
 from dataflow.journal.operations import fee_key
 from dataflow.market.market import Market
 from dataflow.services.backtest import BacktestRequest, load_request_config, load_run_market
 from dataflow.services.fault_plans import fault_wrapper, load_fault_plan
+from dataflow.services.simulated_venues import simulated_venues
 from dataflow.venues.faults.report import FaultReport, InjectedFault
+from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.decisions import DecisionRule
 from schemas.models.handshake import ExecutionHandshake
@@ -195,6 +196,6 @@ def make_book(name: str, root: Path) -> Book:
         witnesses.append(kind(reached, lambda: world.snapshot.timestamp))
         return witnesses[0]
 
-    venues = VenueSetup(wrap, live_policy=faults is not None)
+    venues = simulated_venues(wrap, live_policy=faults is not None)
     run = run_in_memory(backtest, market, root / "memory", seed=request.seed, venues=venues)
     return Book(request, run, market, witnesses[0])

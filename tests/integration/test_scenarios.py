@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from dataflow.config.files import list_modes, list_scenarios
-from dataflow.engine.backtest import VenueSetup
 from dataflow.market.market import Market
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.audit.laws import OF_CAPITAL
 from dataflow.records.audit.replay import replay
 from dataflow.services.fault_plans import fault_wrapper
+from dataflow.services.simulated_venues import simulated_venues
 from dataflow.services.stress import ShockedRun, shocked
 from schemas.errors import ConfigValidationError
 from schemas.models.results import BreakKind, FirstBreak
@@ -41,7 +41,7 @@ def run_under(
     under = shocked(backtest.config, market_of(mode), None, state=None, is_final=True)
     venues = None
     if under.plan is not None:
-        venues = VenueSetup(fault_wrapper(under.plan, backtest, under.market, seed=7), live_policy=True)
+        venues = simulated_venues(fault_wrapper(under.plan, backtest, under.market, seed=7), live_policy=True)
     return run_in_memory(backtest, under.market, tmp_path, venues=venues, watch_from=under.begins), under
 
 

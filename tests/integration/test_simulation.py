@@ -15,7 +15,6 @@ import pytest
 from typer.testing import CliRunner
 
 from dataflow.cli.main import app
-from dataflow.engine.backtest import VenueSetup
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.audit.laws import attribution_faults, conservation_faults, replay_faults
 from dataflow.services import simulate as simulation
@@ -30,6 +29,7 @@ from dataflow.services.simulate import (
     simulate,
     simulate_run,
 )
+from dataflow.services.simulated_venues import simulated_venues
 from schemas.errors import ErrorCode, InvalidModeError
 from schemas.units import Column
 from strategies.registry import MODES
@@ -124,7 +124,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     backtest = prepared("eth_basis")
     market = random_market(backtest.market_request(), 4, 150, calm_rows=150)
     wrap = fault_wrapper(load_fault_plan("partial_fill"), backtest, market, seed=4)
-    run = run_in_memory(backtest, market, log_dir, venues=VenueSetup(wrap, live_policy=True))
+    run = run_in_memory(backtest, market, log_dir, venues=simulated_venues(wrap, live_policy=True))
     return Story(run, log_dir, {name: column for stage in run.columns.values() for name, column in stage.items()})
 
 

@@ -175,7 +175,7 @@ def test_pending_is_impossible_in_a_backtest(mode: str, tmp_path: Path) -> None:
     run = run_faulty(prepared(mode), quiet_market(mode, BASIS_ROWS), tmp_path, FakeVenues, live=False)
     assert run.operations()
     assert {status for _, status in run.operations()} == {"confirmed"}
-    assert run.venues.clock.seconds() == 0.0
+    assert run.venues.clock.monotonic() == 0.0
 
 
 def test_pending_live_is_polled_until_the_execution_timeout_then_exec_001(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_pending_live_is_polled_until_the_execution_timeout_then_exec_001(tmp_pa
     assert run.error is None
     assert len(run.venues.sent) == 1, "an open order is never sent again"
     assert len(run.venues.looked_up) > RETRIES
-    assert run.venues.clock.seconds() == pytest.approx(EXECUTION_TIMEOUT)
+    assert run.venues.clock.monotonic() == pytest.approx(EXECUTION_TIMEOUT)
     assert run.operations() == [("supply", "failed")]
     assert run.codes() == ["EXEC-001"]
 
@@ -232,7 +232,7 @@ def test_deltas_off_live_that_the_venue_corrects_go_on(tmp_path: Path) -> None:
 def test_reconciliation_too_slow_cannot_happen_in_a_backtest(tmp_path: Path) -> None:
     run = run_basis(FakeVenues, tmp_path, live=False)
     assert run.error is None
-    assert run.venues.clock.seconds() == 0.0, "simulated venues take no time, so no timeout can pass"
+    assert run.venues.clock.monotonic() == 0.0, "simulated venues take no time, so no timeout can pass"
 
 
 def test_reconciliation_too_slow_live_is_exec_005_and_stops(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_tight_loop_too_slow_live_is_exec_005_though_each_step_is_in_time(
     run = run_faulty(prepared(LENDING, overrides=SHORT_LOOP), quiet_market(LENDING, 1), tmp_path, make, live=True)
     assert run.codes() == (["EXEC-005"] if stops else [])
     assert (run.error is not None) == stops
-    assert run.venues.clock.seconds() == answer_seconds + 8.0
+    assert run.venues.clock.monotonic() == answer_seconds + 8.0
     assert (the_tight_loop(run).get("system_failure_triggered") is True) == stops
 
 
@@ -320,7 +320,7 @@ def test_venue_missing_in_a_backtest_is_ven_004_and_exec_002_and_aborts(tmp_path
 def test_venue_missing_live_is_exec_002_and_stops_the_loop(tmp_path: Path) -> None:
     run = run_basis(WithoutOkx, tmp_path, live=True)
     _assert_stopped_without_okx(run)
-    assert run.venues.clock.seconds() == 0.0, "a missing interface is not waited for"
+    assert run.venues.clock.monotonic() == 0.0, "a missing interface is not waited for"
 
 
 # -- row 6: source of positions

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.engine.backtest import VenueSetup
 from dataflow.market.market import Market
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.services.fault_plans import fault_wrapper
+from dataflow.services.simulated_venues import simulated_venues
 from dataflow.venues.faults.plan import FaultKind, FaultPlan, FaultRule
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
@@ -43,7 +43,10 @@ def run_with(rule: FaultRule, log_dir: Path) -> MemoryRun:
     backtest, market = prepared(BASIS), turning_market()
     plan = FaultPlan(name="one_rule", description="One rule.", rules=(rule,))
     return run_in_memory(
-        backtest, market, log_dir, venues=VenueSetup(fault_wrapper(plan, backtest, market, seed=7), live_policy=True)
+        backtest,
+        market,
+        log_dir,
+        venues=simulated_venues(fault_wrapper(plan, backtest, market, seed=7), live_policy=True),
     )
 
 

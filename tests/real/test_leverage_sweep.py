@@ -12,6 +12,7 @@ import pytest
 from dataflow.engine.backtest import Backtest, BacktestOutcome
 from dataflow.market.market import Market
 from dataflow.services.backtest import BacktestRequest, load_run_market
+from dataflow.services.simulated_venues import simulated_venues
 from schemas.errors import ConfigValidationError
 from tests.real.conftest import END, START
 from tests.support.runs import CORRELATION_ID, PID, prepared
@@ -35,7 +36,14 @@ def market_of(mode: str, data: Path) -> Market:
 
 def run(backtest: Backtest, market: Market) -> BacktestOutcome:
     return backtest.run(
-        market, capital=CAPITAL, seed=7, correlation_id=CORRELATION_ID, pid=PID, log=None, wall_clock=lambda: START
+        market,
+        capital=CAPITAL,
+        seed=7,
+        correlation_id=CORRELATION_ID,
+        pid=PID,
+        log=None,
+        venues=simulated_venues(),
+        wall_clock=lambda: START,
     )
 
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from dataflow.execution.gateway import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.execution.gateway import Delivery, ExecutionPolicy
+from dataflow.execution.system_clock import SYSTEM_CLOCK
 from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.interim import PassedBooks
 from dataflow.journal.recorder import Journal, JournalContext
 from dataflow.maths.costs import CostModel
 from dataflow.records.log.event_log import DomainEventLogger
+from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.decisions import DecisionRule
@@ -26,7 +28,7 @@ from schemas.instruments import VENUES
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
-from schemas.operations import DecisionType, StrategyIntent
+from schemas.operations import DecisionType, PositionSource, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from schemas.units import NOT_APPLICABLE, Column
@@ -118,11 +120,11 @@ class Desk:
         perps = [key for key in self.units if ":PerpPosition:" in key]
         entries = {key: self.entry_price.get(key, 0.0) for key in perps}
         self.holdings = Holdings(dict(self.units), entries)
-        self.clock = SimulatedClock()
         self.world = SimulatedWorld(self.costs, False, SNAPSHOT, self.holdings, lending_terms(USDT=0.78, weETH=0.8))
+        self.clock = SimulatedClock(lambda: self.world.instant)
         port: OrderPort = SimulatedPort(self.world, self.venues)
         reached = port if self.wrap is None else self.wrap(port, self.world)
-        self.delivery = Delivery(reached, self.policy, self.clock, instant=lambda: self.world.instant, simulated=True)
+        self.delivery = Delivery(reached, self.policy, self.clock, simulated=True)
         self.operations = 0
 
     @property
@@ -148,6 +150,7 @@ class Desk:
             self.delivery,
             self.world,
             self.policy,
+            clock=SYSTEM_CLOCK,
             seed=SEED,
             collateral_factor={"binance": 0.95, "okx": 0.95},
             allow_negative_balances=False,
@@ -233,4 +236,5 @@ def _context(log: DomainEventLogger) -> JournalContext:
         assets=("USDT",),
         attribution_types=(),
         wall_clock=log.real_utc_time,
+        position_source=PositionSource.SIMULATED,
     )

@@ -12,12 +12,14 @@ import numpy as np
 import orjson
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation, VenueSetup
+from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation
+from dataflow.execution.venue_set import VenueSetup
 from dataflow.graph.state import RunState
 from dataflow.market.market import Market
 from dataflow.maths.returns import FlowHistory
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.services.backtest import CompletedRun
+from dataflow.services.simulated_venues import simulated_venues
 from dataflow.settlement.capital_flows import HISTORY
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode
@@ -146,7 +148,7 @@ def run_in_memory(
             sink=kept,
             state=state,
             is_final=is_final,
-            venues=venues,
+            venues=venues or simulated_venues(),
             flows=flows,
             watch_from=watch_from,
             wall_clock=log.real_utc_time,
@@ -288,7 +290,7 @@ def run_with_refusals(
     def wrap(port: OrderPort, world: SimulatedWorld, _clock: object) -> OrderPort:
         return RefusingPort(port, world, is_refused)
 
-    return run_in_memory(backtest, market, log_dir, venues=VenueSetup(wrap=wrap))
+    return run_in_memory(backtest, market, log_dir, venues=simulated_venues(wrap))
 
 
 def rules_fired(run: MemoryRun) -> dict[str, int]:

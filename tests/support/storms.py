@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.engine.backtest import Backtest, VenueSetup
+from dataflow.engine.backtest import Backtest
 from dataflow.journal.component_logs import ComponentLogs
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.records.log.log_directory import LogDirectoryManager
 from dataflow.services.fault_plans import fault_wrapper, load_fault_plan
+from dataflow.services.simulated_venues import simulated_venues
 from schemas.errors import ErrorCode, PlatformError
 from tests.support.runs import CORRELATION_ID, PID, prepared
 
@@ -45,7 +46,7 @@ def run_in_storm(
                 pid=PID,
                 log=log,
                 components=components,
-                venues=VenueSetup(wrap, live_policy=True),
+                venues=simulated_venues(wrap, live_policy=True),
                 wall_clock=log.real_utc_time,
             )
         except PlatformError as error:

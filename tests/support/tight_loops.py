@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 import orjson
 
-from dataflow.execution.gateway import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.execution.gateway import Delivery, ExecutionPolicy
+from dataflow.execution.system_clock import SYSTEM_CLOCK
 from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.interim import PassedBooks
@@ -16,6 +17,7 @@ from dataflow.journal.recorder import Journal, JournalContext
 from dataflow.maths.costs import CostModel
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.venues.port import Venue
+from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.pool import LendingTerms
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
@@ -24,7 +26,7 @@ from schemas.errors import PlatformError
 from schemas.holdings import Holdings
 from schemas.intents import OrderIntent
 from schemas.models.config_blocks import ExecutionManagerConfig
-from schemas.operations import DecisionType, StrategyIntent
+from schemas.operations import DecisionType, PositionSource, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from schemas.units import Column
@@ -67,7 +69,7 @@ class Bench:
         self.world = SimulatedWorld(
             self.costs, self.allow_negative_balances, self.snapshot, self.holdings, self.lending
         )
-        wrap_venue, clock = self.wrap_venue, SimulatedClock()
+        wrap_venue, clock = self.wrap_venue, SimulatedClock(lambda: self.world.instant)
         port: OrderPort = SimulatedPort(
             self.world, self.venues, None if wrap_venue is None else lambda venue: wrap_venue(venue, self.world)
         )
@@ -76,7 +78,6 @@ class Bench:
             port if self.wrap is None else self.wrap(port),
             policy,
             clock,
-            instant=lambda: self.world.instant,
             simulated=True,
         )
         self._policy = policy
@@ -92,6 +93,7 @@ class Bench:
                 self.delivery,
                 self.world,
                 self._policy,
+                clock=SYSTEM_CLOCK,
                 seed=7,
                 collateral_factor=dict.fromkeys(self.venues, 0.95),
                 allow_negative_balances=self.allow_negative_balances,
@@ -119,6 +121,7 @@ class Bench:
             assets=("ETH",),
             attribution_types=(),
             wall_clock=wall_clock,
+            position_source=PositionSource.SIMULATED,
         )
 
     def _decision(self, orders: Sequence[OrderIntent]) -> Decision:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import orjson
 
-from dataflow.engine.backtest import Backtest, VenueSetup
-from dataflow.execution.gateway import SimulatedClock
+from dataflow.engine.backtest import Backtest
 from dataflow.market.market import Market
+from dataflow.services.simulated_venues import simulated_venues
+from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import (
     ErrorCode,
@@ -47,7 +48,7 @@ class FakeVenues:
     def execute(self, order: Order) -> ExecutionHandshake:
         """Pass an order on."""
         self.sent.append(order.operation_id)
-        self.sent_at.append(self.clock.seconds())
+        self.sent_at.append(self.clock.monotonic())
         return self.answer(order)
 
     def answer(self, order: Order) -> ExecutionHandshake:
@@ -163,7 +164,7 @@ def run_faulty(
     error: PlatformError | None = None
     run: MemoryRun | None = None
     try:
-        run = run_in_memory(backtest, market, log_dir, capital=capital, venues=VenueSetup(wrap=wrap, live_policy=live))
+        run = run_in_memory(backtest, market, log_dir, capital=capital, venues=simulated_venues(wrap, live_policy=live))
     except PlatformError as stopped:
         error = stopped
     return FaultyRun(made[0], error, run, read_lines(log_dir))

@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dataflow.engine.backtest import Backtest, VenueSetup
+from dataflow.engine.backtest import Backtest
+from dataflow.execution.venue_set import VenueSetup
+from dataflow.services.simulated_venues import simulated_venues
 from dataflow.venues.capabilities import SIMULATED
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import PlatformError
@@ -167,7 +169,7 @@ class Subject(ABC):
         def wrap(port: OrderPort, world: SimulatedWorld, _clock: object) -> OrderPort:
             return RefusingPort(port, world, lambda _order, timestamp: timestamp >= since)
 
-        return run(backtest, MOVING.still(), VenueSetup(wrap=wrap))
+        return run(backtest, MOVING.still(), simulated_venues(wrap))
 
     def misrouted(self) -> Stopped:
         """The trade, its orders sent to venues that cannot do them."""
@@ -180,7 +182,7 @@ class Subject(ABC):
 
         with TemporaryDirectory() as directory:
             try:
-                run_in_memory(backtest, market, Path(directory), venues=VenueSetup(wrap=wrap))
+                run_in_memory(backtest, market, Path(directory), venues=simulated_venues(wrap))
             except PlatformError as error:
                 return Stopped(error, read_lines(Path(directory)))
         raise AssertionError("the engine went on after an operation that no venue can do")

@@ -15,11 +15,12 @@ from typing import cast
 import numpy as np
 import pytest
 
-from dataflow.engine.backtest import Backtest, PortWrapper
+from dataflow.engine.backtest import Backtest
 from dataflow.graph.build import Graph
 from dataflow.graph.executors import PlanExecutor
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.services.fault_plans import fault_wrapper
+from dataflow.services.simulated_venues import PortWrapper
 from dataflow.venues.faults.plan import FaultKind, FaultPlan, FaultRule, FaultTarget
 from dataflow.venues.faults.port import FaultyPort
 from dataflow.venues.simulated.router import SimulatedPort

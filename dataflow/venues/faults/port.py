@@ -6,12 +6,13 @@ changes whether and how the answer arrives. Chance belongs to the operation, so 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from dataflow.venues.faults.draws import Draws
 from dataflow.venues.faults.plan import FILL_FAULTS, FaultKind, FaultPlan, FaultRule, FaultTarget
 from dataflow.venues.faults.report import FaultReport, InjectedFault
 from dataflow.venues.simulated.world import FillTerms, SimulatedWorld
+from schemas.clock import Clock
 from schemas.errors import (
     ErrorCode,
     JsonScalar,
@@ -25,19 +26,6 @@ from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import ExecutionStatus
 from schemas.port import OrderPort
-
-
-class Sleeper(Protocol):
-    """A clock that can be moved on."""
-
-    def seconds(self) -> float:
-        """Seconds since some fixed instant."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        ...
-
 
 _REFUSALS: Final[Mapping[FaultKind, str]] = {
     FaultKind.REJECT: "Order rejected",
@@ -86,7 +74,7 @@ class FaultyPort:
         mode: str,
         seed: int,
         world: SimulatedWorld,
-        clock: Sleeper,
+        clock: Clock,
         row: Callable[[], int],
         execution_timeout: float,
         operations_before: int = 0,
@@ -152,7 +140,7 @@ class FaultyPort:
         met = self._met.get(operation_id)
         if met is None:
             return self._port.find(operation_id, venue)
-        if met.pending_until is not None and self._clock.seconds() < met.pending_until:
+        if met.pending_until is not None and self._clock.monotonic() < met.pending_until:
             return self._open(operation_id, met)
         if met.hidden > 0:
             met.hidden -= 1
@@ -308,7 +296,7 @@ class FaultyPort:
     def _pending(self, order: Order, met: _Met, rule: FaultRule) -> ExecutionHandshake:
         """Answer that the outcome is open; it is decided at the venue already and shows later."""
         seconds = self._draws.between(rule.seconds, "seconds", order.operation_id)
-        met.pending_until = self._clock.seconds() + seconds
+        met.pending_until = self._clock.monotonic() + seconds
         met.delivery_mark = rule.kind
         self._tell(rule, order, seconds=seconds, filled=rule.filled)
         if rule.filled:

@@ -38,7 +38,7 @@ class SimulatedLiquidator:
 
         books: the balances before. spared: venues whose perpetuals were closed before that instant.
         """
-        self._world.place(snapshot, books)
+        self._world.advance_to(snapshot, books)
         left_alone = frozenset(spared)
         taken = [self._close_perpetual(venue) for venue in CEX_VENUES if venue not in left_alone]
         return tuple(liquidation for liquidation in (*taken, self._seize_collateral()) if liquidation is not None)

@@ -63,7 +63,7 @@ class SimulatedWorld:
     answers: dict[str, ExecutionHandshake] = field(default_factory=dict)
     terms: dict[str, FillTerms] = field(default_factory=dict)
 
-    def place(self, snapshot: MarketSnapshot, books: Holdings) -> None:
+    def advance_to(self, snapshot: MarketSnapshot, books: Holdings) -> None:
         """Move the venues to another instant, with the engine's balances as theirs."""
         self.snapshot, self.books = snapshot, books
         self.answers.clear()

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.execution.gateway import Delivery, ExecutionPolicy, SimulatedClock
+from dataflow.execution.gateway import Delivery, ExecutionPolicy
+from dataflow.venues.simulated.clock import SimulatedClock
 from schemas.errors import (
     ErrorCode,
     ReconciliationTimeoutError,
@@ -63,7 +64,7 @@ class PlannedVenue:
 
     def execute(self, order: Order) -> ExecutionHandshake:
         """The next word of the plan; after its end everything is confirmed."""
-        self.sent_at.append(self._clock.seconds())
+        self.sent_at.append(self._clock.monotonic())
         self.sent_after_acceptance += self.accepted is not None
         self._clock.sleep(self._seconds)
         word = self._plan.pop(0) if self._plan else "confirm"
@@ -95,9 +96,9 @@ def deliver(
     plan: Sequence[str], policy: ExecutionPolicy = LIVE, *, seconds: float = 0.0
 ) -> tuple[ExecutionHandshake, PlannedVenue, Delivery, SimulatedClock]:
     """One order through a plan."""
-    clock = SimulatedClock()
+    clock = SimulatedClock(lambda: INSTANT)
     venue = PlannedVenue(plan, clock, seconds=seconds)
-    delivery = Delivery(venue, policy, clock, instant=lambda: INSTANT, simulated=True)
+    delivery = Delivery(venue, policy, clock, simulated=True)
     return delivery.execute(ORDER), venue, delivery, clock
 
 
@@ -110,7 +111,7 @@ def test_an_accepted_order_is_never_sent_again(plan: list[str], policy: Executio
     assert venue.sent_after_acceptance == 0
     assert len(venue.sent_at) <= 1 + policy.retry_attempts
     assert delivery.attempts == len(venue.sent_at) - 1
-    assert clock.seconds() <= policy.execution_timeout + 1e-9
+    assert clock.monotonic() <= policy.execution_timeout + 1e-9
     assert answer.was_successful() == (venue.accepted is CONFIRMED)
     assert not answer.is_pending()
     lost = sum(word.endswith("time out") for word in plan[: len(venue.sent_at)])
@@ -125,13 +126,13 @@ def test_delays_double_from_the_configured_one() -> None:
 
 def test_a_backtest_never_waits() -> None:
     answer, venue, _, clock = deliver(["refuse"] * 9, BACKTEST)
-    assert (len(venue.sent_at), clock.seconds()) == (1, 0.0)
+    assert (len(venue.sent_at), clock.monotonic()) == (1, 0.0)
     assert answer == FAILED
 
 
 def test_a_pending_order_is_given_up_exactly_at_the_timeout() -> None:
     answer, venue, _, clock = deliver(["accept and stay pending"])
-    assert clock.seconds() == pytest.approx(30.0)
+    assert clock.monotonic() == pytest.approx(30.0)
     assert answer.error_code is ErrorCode.EXEC_ORDER_FAILED
     assert len(venue.sent_at) == 1
 
@@ -146,12 +147,12 @@ def test_an_error_that_cannot_pass_is_raised_at_once() -> None:
         """Does not accept the credentials."""
 
         def execute(self, order: Order) -> ExecutionHandshake:
-            self.sent_at.append(self._clock.seconds())
+            self.sent_at.append(self._clock.monotonic())
             raise VenueAuthenticationError("bad key", venue=order.venue)
 
-    clock = SimulatedClock()
+    clock = SimulatedClock(lambda: INSTANT)
     venue = Locked([], clock)
-    delivery = Delivery(venue, LIVE, clock, instant=lambda: INSTANT, simulated=True)
+    delivery = Delivery(venue, LIVE, clock, simulated=True)
     with pytest.raises(VenueAuthenticationError):
         delivery.execute(ORDER)
     assert len(venue.sent_at) == 1
@@ -168,17 +169,17 @@ def test_look_ups_are_repeated_while_the_venue_is_away() -> None:
                 raise VenueTimeoutError("no answer", venue=venue)
             return self.accepted
 
-    clock = SimulatedClock()
+    clock = SimulatedClock(lambda: INSTANT)
     venue = AwayTwice(["accept and time out"], clock)
-    delivery = Delivery(venue, LIVE, clock, instant=lambda: INSTANT, simulated=True)
+    delivery = Delivery(venue, LIVE, clock, simulated=True)
     assert delivery.execute(ORDER) == CONFIRMED
     assert len(venue.sent_at) == 1
     assert len(delivery.faults) == 3
 
 
 def test_balances_that_take_too_long_are_exec_005() -> None:
-    clock = SimulatedClock()
-    delivery = Delivery(PlannedVenue([], clock, seconds=4.0), LIVE, clock, instant=lambda: INSTANT, simulated=True)
+    clock = SimulatedClock(lambda: INSTANT)
+    delivery = Delivery(PlannedVenue([], clock, seconds=4.0), LIVE, clock, simulated=True)
     with pytest.raises(ReconciliationTimeoutError) as caught:
         delivery.agreed_balances(lambda _: False)
     assert caught.value.code is ErrorCode.EXEC_RECONCILIATION_TIMEOUT
@@ -192,8 +193,8 @@ def test_a_lookup_for_a_correction_that_takes_too_long_is_exec_005() -> None:
             self._clock.sleep(11.0)
             return CONFIRMED
 
-    clock = SimulatedClock()
-    delivery = Delivery(SlowLookUps([], clock), LIVE, clock, instant=lambda: INSTANT, simulated=True)
+    clock = SimulatedClock(lambda: INSTANT)
+    delivery = Delivery(SlowLookUps([], clock), LIVE, clock, simulated=True)
     with pytest.raises(ReconciliationTimeoutError):
         delivery.settled_again(ORDER, lambda _: False)
 
@@ -211,8 +212,8 @@ def test_a_group_of_which_half_is_found_is_raised_as_it_came(
         def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
             return found[int(operation_id)]
 
-    clock = SimulatedClock()
-    delivery = Delivery(LosesGroups([], clock), LIVE, clock, instant=lambda: INSTANT, simulated=True)
+    clock = SimulatedClock(lambda: INSTANT)
+    delivery = Delivery(LosesGroups([], clock), LIVE, clock, simulated=True)
     members = [ORDER.model_copy(update={"operation_id": text}) for text in "01"]
     with pytest.raises(VenueError):
         delivery.execute_group(members)

@@ -6,7 +6,6 @@ Clocks and ``fsync`` are handed in. A run whose clock jumps writes its chunks ea
 import errno
 import os
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,9 @@ from dataflow.engine.backtest import Backtest, EngineOptions
 from dataflow.records import DomainEventLogger
 from dataflow.records.audit.verification import verify
 from dataflow.records.log.event_log import FLUSH_SECONDS
+from dataflow.services.simulated_venues import simulated_venues
+from dataflow.venues.simulated.clock import SimulatedClock
+from schemas.clock import Clock
 from schemas.errors import LogDirectoryError, LogWriteError
 from schemas.models.config_blocks import FsyncPolicy
 from schemas.models.events import HealthStatusEvent
@@ -136,10 +138,19 @@ def test_a_directory_that_was_taken_away_is_log_003(tmp_path: Path, take_away: C
     assert Path(str(raised.value.context["path"])).parent == tmp_path / "events"
 
 
-def run_at(log_dir: Path, monotonic: Callable[[], float], written: list[int]) -> None:
+class Hasty(SimulatedClock):
+    """A clock on which a flush is due whenever it is looked at."""
+
+    def monotonic(self) -> float:
+        """Seconds, more at each look."""
+        self.waited += FLUSH_SECONDS
+        return self.waited
+
+
+def run_at(log_dir: Path, clock: Clock, written: list[int]) -> None:
     """A violent run in windows of 8 rows on a clock, everything that differs between two runs being fixed."""
     config = prepared(MODE).config
-    backtest = Backtest(config, EngineOptions(window=8, monotonic=monotonic))
+    backtest = Backtest(config, EngineOptions(window=8, clock=clock))
 
     def write(descriptor: int, data: bytes | memoryview) -> int:
         written.append(len(data))
@@ -153,6 +164,7 @@ def run_at(log_dir: Path, monotonic: Callable[[], float], written: list[int]) ->
             correlation_id=CORRELATION_ID,
             pid=PID,
             log=log,
+            venues=simulated_venues(),
             wall_clock=lambda: "2024-05-12T00:00:00",
         )
 
@@ -160,9 +172,8 @@ def run_at(log_dir: Path, monotonic: Callable[[], float], written: list[int]) ->
 def test_a_chunk_is_written_when_its_time_has_come_and_no_byte_differs(tmp_path: Path) -> None:
     still: list[int] = []
     hasty: list[int] = []
-    run_at(tmp_path / "still", Seconds(), still)
-    ticks = count(step=FLUSH_SECONDS)
-    run_at(tmp_path / "hasty", lambda: next(ticks), hasty)
+    run_at(tmp_path / "still", SimulatedClock(), still)
+    run_at(tmp_path / "hasty", Hasty(), hasty)
     assert len(hasty) > len(still) + 10
     assert business_lines(read_lines(tmp_path / "still")) == business_lines(read_lines(tmp_path / "hasty"))
     assert verify(tmp_path / "hasty").faults == ()

@@ -14,6 +14,7 @@ from dataflow.market.market import Market, Provenance
 from dataflow.market.series import candle_series
 from dataflow.market.synthetic.predictions import ROWS_PER_SIGNAL, make_predictions
 from dataflow.services.backtest import SYNTHETIC, resolve_data_set
+from dataflow.services.simulated_venues import simulated_venues
 from schemas.signals import SIGNAL_CODES
 from schemas.units import Column
 
@@ -79,6 +80,7 @@ def run(mode: str, path: Path, *overrides: str, costs: bool = False) -> tuple[Ba
         correlation_id="0" * 32,
         pid=1,
         log=None,
+        venues=simulated_venues(),
         sink=lambda _stage, _instants, chunk: columns.update(chunk),
         wall_clock=lambda: "2024-05-01T00:00:00",
     )

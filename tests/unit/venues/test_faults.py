@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from dataflow.engine.backtest import VenueSetup
-from dataflow.execution.gateway import SimulatedClock
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.maths.costs import CostModel
 from dataflow.services.fault_plans import fault_wrapper, list_fault_plans, load_fault_plan
+from dataflow.services.simulated_venues import simulated_venues
 from dataflow.venues.faults.draws import Draws
 from dataflow.venues.faults.plan import FACTS, FaultKind, FaultPlan, FaultRule, FaultTarget
 from dataflow.venues.faults.port import FaultyPort
 from dataflow.venues.faults.report import InjectedFault
+from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import (
@@ -243,14 +243,14 @@ def test_a_pending_order_is_open_until_its_time(filled: bool) -> None:
 def test_a_slow_answer_takes_its_time() -> None:
     bench = Bench(rule(FaultKind.SLOW_ANSWER, seconds=(7.0, 7.0)))
     assert bench.port.execute(trade()).was_successful()
-    assert bench.clock.now == 7.0
+    assert bench.clock.waited == 7.0
 
 
 def test_an_answer_slower_than_the_timeout_is_none() -> None:
     bench = Bench(rule(FaultKind.SLOW_ANSWER, seconds=(31.0, 31.0)))
     with pytest.raises(VenueTimeoutError):
         bench.port.execute(trade())
-    assert bench.clock.now == TIMEOUT
+    assert bench.clock.waited == TIMEOUT
     assert bench.held(ETH) == 12.0
 
 
@@ -423,7 +423,7 @@ def run_with(
     backtest = prepared(mode, window=window)
     market = random_market(backtest.market_request(), seed, rows, calm_rows=rows)
     plan = FaultPlan(name="test", description="one test", rules=rules)
-    venues = VenueSetup(fault_wrapper(plan, backtest, market, seed=7), live_policy=True)
+    venues = simulated_venues(fault_wrapper(plan, backtest, market, seed=7), live_policy=True)
     return run_in_memory(backtest, market, log_dir, venues=venues)
 
 
