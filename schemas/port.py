@@ -1,6 +1,6 @@
 """The shape of whatever orders are sent to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from schemas.models.handshake import ExecutionHandshake
@@ -22,6 +22,10 @@ class OrderPort(Protocol):
         """What became of an operation; None where the venue never had it."""
         ...
 
-    def balances(self) -> Mapping[str, float] | None:
-        """Balances by position key as the venues report them; None where they are not to be had."""
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """Ask the venue to end what is still open of an operation; ``find`` says what became of it."""
+        ...
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+        """Balances by position key as the venues named, or all, report them; None where they are not to be had."""
         ...

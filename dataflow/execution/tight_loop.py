@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from dataflow.execution.doubt import venues_of
 from dataflow.execution.gateway import Delivery, ExecutionPolicy
 from dataflow.execution.outcomes import ExecutionRecords, Timing
 from dataflow.execution.reconciliation import BalanceMismatch, balance_mismatches
@@ -84,6 +85,8 @@ class Outcome:
     """Orders that failed or were skipped; what depends on them is skipped too."""
     partial: list[Order] = field(default_factory=list)
     """Orders that were filled in part; what would leave their exchange is skipped."""
+    last: Order | None = None
+    """The order sent last."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,9 @@ class TightLoop:
                 self._single(decision, unit.sequences[0], outcome, first_operation)
             elif not self._group(decision, unit.sequences, outcome, first_operation):
                 break  # what follows a group depends on it
+        if outcome.last is not None:
+            self._delivery.begin_unit()
+            self._refuse_unexplained(decision.timestamp, outcome.last, outcome.holdings, None)
         return outcome
 
     # -- one order
@@ -169,6 +175,8 @@ class TightLoop:
             outcome.lost.append(order)
             return
         outcome.attempted += 1
+        outcome.last = order
+        self._delivery.expect(outcome.holdings.units)
         started = self._clock.monotonic()
         try:
             with self._reaching(decision.timestamp, order.operation_id):
@@ -184,7 +192,7 @@ class TightLoop:
             self._records.failure(decision.timestamp, order, handshake, timing)
             outcome.failed += 1
             outcome.lost.append(order)
-            self._refuse_silent_fill(decision.timestamp, order, outcome.holdings)
+            self._refuse_unexplained(decision.timestamp, order, outcome.holdings, venues_of(order))
             return
         self._book(decision, order.operation_id, [(order, known, handshake)], outcome, timing)
 
@@ -247,6 +255,8 @@ class TightLoop:
             knowns.append(known)
             expected = expected.applied((delta.position_key, delta.delta_amount) for delta in order.expected_deltas)
         outcome.attempted += len(orders)
+        outcome.last = orders[-1]
+        self._delivery.expect(outcome.holdings.units)
         started = self._clock.monotonic()
         try:
             with self._reaching(decision.timestamp, group):
@@ -363,32 +373,43 @@ class TightLoop:
     def _reconciled(self, timestamp: str, fills: Sequence[_Fill], timing: Timing) -> None:
         """Compare the books with what the venues report; stops the run on a difference."""
         last = fills[-1]
-        found = self._differing(timestamp, last.order, last.after, last.handshake)
+        touched = frozenset().union(*(venues_of(fill.order) for fill in fills))
+        found = self._differing(timestamp, last.order, last.after, last.handshake, touched)
         seconds = self._clock.monotonic() - timing.executed
         self._records.reconciliation(timestamp, [fill.reconciliation for fill in fills], seconds, found)
         if found:
             raise _balances_differ(found, last.order)
 
     def _differing(
-        self, timestamp: str, order: Order, holdings: Holdings, handshake: ExecutionHandshake | None
+        self,
+        timestamp: str,
+        order: Order,
+        holdings: Holdings,
+        handshake: ExecutionHandshake | None,
+        venues: frozenset[str] | None,
     ) -> tuple[BalanceMismatch, ...]:
-        """Keys whose balance at the venue is not the one in the books, asked for again while there are some."""
+        """Keys whose balance at the venues, None for all, is not that of the books, asked for again while there are."""
 
         def differing(reported: Mapping[str, float]) -> tuple[BalanceMismatch, ...]:
             tolerance = self._policy.relative_tolerance
             return balance_mismatches(holdings, reported, handshake, relative_tolerance=tolerance)
 
         with self._reaching(timestamp, order.atomic_group_id or order.operation_id):
-            reported = self._delivery.agreed_balances(lambda balances: not differing(balances))
+            reported = self._delivery.agreed_balances(lambda balances: not differing(balances), venues)
         if reported is None:
             return ()
         self._records.undeclared(timestamp, reported.keys() - holdings.units.keys())
         return differing(reported)
 
-    def _refuse_silent_fill(self, timestamp: str, order: Order, holdings: Holdings) -> None:
-        """Stop the run where an order that counts as failed has moved a balance at the venue after all."""
+    def _refuse_unexplained(
+        self, timestamp: str, order: Order, holdings: Holdings, venues: frozenset[str] | None
+    ) -> None:
+        """Stop the run where a balance is not that of the books: an order that failed was filled, or somebody else's.
+
+        After an order for its venues, after a decision for all (``venues`` None).
+        """
         started = self._clock.monotonic()
-        found = self._differing(timestamp, order, holdings, None)
+        found = self._differing(timestamp, order, holdings, None, venues)
         if found:
             self._records.reconciliation(timestamp, [], self._clock.monotonic() - started, found)
             raise _balances_differ(found, order)

@@ -54,7 +54,7 @@ def fault_wrapper(
     """Return what puts a plan between the engine and the venues of a run; ``state`` is that of a partition before."""
     first = market.instants[market.first_row].astype(np.int64)
     started = int(first) if state is None else int(float(state.values["run_start_seconds"]))
-    step = backtest.config.mode.clock_step_seconds
+    step, manager = backtest.config.mode.clock_step_seconds, backtest.config.mode.component_config.execution_manager
 
     def wrap(port: OrderPort, world: SimulatedWorld, clock: SimulatedClock) -> OrderPort:
         return FaultyPort(
@@ -65,7 +65,8 @@ def fault_wrapper(
             world=world,
             clock=clock,
             row=lambda: (int(world.instant.timestamp()) - started) // step,
-            execution_timeout=backtest.config.mode.component_config.execution_manager.execution_timeout,
+            execution_timeout=manager.execution_timeout,
+            valid_for=manager.validity_window + manager.void_margin,
             operations_before=0 if state is None else state.operations,
         )
 

@@ -57,6 +57,12 @@ DEFINED_STOPS: Final = frozenset(
 )
 """Codes with which a venue that misbehaves may stop a run; every other stop is a fault of ours."""
 
+_NOT_ONCE: Final = {
+    "filled_again": "was filled twice",
+    "filled_unseen": "was filled after it had been given up",
+}
+"""Facts of a late acceptance that no run may have, and what they mean."""
+
 _AHEAD_PER_JOB: Final = 4
 _CORRELATION_ID: Final = "0" * 32
 
@@ -187,9 +193,9 @@ def _simulated(faults: str, mode: str, seed: int, market_rows: int) -> Simulated
             if code not in DEFINED_STOPS:
                 broken = (f"stopped by {error.one_line()}",)
         operations = sum(1 for _ in read_events(log_dir, OperationExecutionEvent))
-        injected = _injected(log_dir)
+        injected, twice = _injected(log_dir)
         rows = sum(map(len, kept.instants))
-        broken += tuple(_broken(backtest, log_dir, kept, outcome, code))
+        broken += (*twice, *_broken(backtest, log_dir, kept, outcome, code))
     return SimulatedRun(mode, seed, code, rows, operations, injected, broken)
 
 
@@ -208,15 +214,18 @@ def _run(backtest: Backtest, market: Market, plan: FaultPlan, seed: int, log_dir
         )
 
 
-def _injected(log_dir: Path) -> Counter[str]:
-    """Injected faults by kind, from the event log."""
+def _injected(log_dir: Path) -> tuple[Counter[str], tuple[str, ...]]:
+    """Injected faults by kind, and the orders that were not carried out once, in words; from the event log."""
     counts: Counter[str] = Counter()
+    broken: list[str] = []
     for event in read_events(log_dir, SystemErrorEvent):
         metadata = event["metadata"]
         assert isinstance(metadata, dict)
         if "injected_fault" in metadata:
-            counts[str(metadata["injected_fault"])] += 1
-    return counts
+            told = [f"order {metadata['operation_id']} {what}" for key, what in _NOT_ONCE.items() if key in metadata]
+            counts[str(metadata["injected_fault"])] += not told
+            broken += told
+    return counts, tuple(broken)
 
 
 def _broken(

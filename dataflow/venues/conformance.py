@@ -397,6 +397,24 @@ def _loan_grouped(bench: Bench) -> None:
     _demand(before == port.balances(), "a flash loan outside a group changed a balance")
 
 
+def _cancels_nothing_done(bench: Bench) -> None:
+    for operation in _alone(bench):
+        port, order, handshake = _filled(bench, operation)
+        before = dict(port.balances() or {})
+        port.cancel(order.operation_id, order.venue)
+        _demand(port.find(order.operation_id, order.venue) == handshake, f"a filled {operation} was cancelled")
+        _demand(before == dict(port.balances() or {}), f"cancelling a filled {operation} changed a balance")
+    bench.port().cancel("never-sent", bench.venue)
+
+
+def _balances_by_venue(bench: Bench) -> None:
+    port = bench.port()
+    everything = dict(port.balances() or {})
+    own = {key: units for key, units in everything.items() if PositionKey.parse(key).venue == bench.venue}
+    _demand(dict(port.balances((bench.venue,)) or {}) == own, "asked for one venue, others answer, or not all of it")
+    _demand(not port.balances(()), "asked for no venue, one answers")
+
+
 _SINGLE, _FIND, _BOOKS = Feature.SINGLE_ORDERS, Feature.LOOK_UP, Feature.BALANCES
 _GROUP = Feature.ATOMIC_GROUPS
 
@@ -444,6 +462,12 @@ _CLAIMS: Final[Sequence[tuple[str, Sequence[Feature], Callable[[Bench], None]]]]
     ("A group sent twice is done once.", (_GROUP, Feature.IDEMPOTENCE, _BOOKS), _group_once),
     ("A group that leaves a flash loan unpaid is undone.", (Feature.FLASH_LOANS, _GROUP, _BOOKS), _loan_repaid),
     ("A flash loan outside a group is refused.", (Feature.FLASH_LOANS, _BOOKS), _loan_grouped),
+    (
+        "Cancelling an operation that is done changes nothing; of one that never was, it is no error.",
+        (_SINGLE, _FIND, _BOOKS),
+        _cancels_nothing_done,
+    ),
+    ("Balances asked for some venues are all of those venues and none of others.", (_BOOKS,), _balances_by_venue),
 )
 
 CASES: Final = tuple(

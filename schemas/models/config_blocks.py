@@ -223,7 +223,11 @@ class ExecutionManagerConfig(ConfigModel):
     retry_delay_seconds: NonNegativeFloat = 0.1
     """Wait before a repeat."""
     execution_timeout: Seconds = 30.0
-    """Seconds until the outcome of an order must be known; EXEC-001 beyond them."""
+    """Seconds until the outcome of an attempt at an order must be known; cancelled, or EXEC-002, beyond them."""
+    validity_window: Seconds = 5.0
+    """Seconds after sending beyond which a venue refuses an order."""
+    void_margin: Seconds = 10.0
+    """Seconds after the validity window from which on a look-up that finds no order may be believed."""
     reconciliation_timeout: Seconds = 10.0
     """Seconds for each comparison with the venues; EXEC-005 beyond them."""
 

@@ -5,7 +5,7 @@ declarations are themselves held to: a venue that declares less than it does, or
 would prove nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -77,8 +77,12 @@ class Faulty:
     def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
         return self.inner.find(operation_id, venue)
 
-    def balances(self) -> Mapping[str, float] | None:
-        return self.inner.balances()
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """Pass a cancellation on."""
+        self.inner.cancel(operation_id, venue)
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+        return self.inner.balances(venues)
 
 
 class Misnames(Faulty):
@@ -225,6 +229,28 @@ class BlamesEveryone(Faulty):
         )
 
 
+class ForgetsTheCancelled(Faulty):
+    """Loses track of what somebody wanted to cancel."""
+
+    is_asked = False
+
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """Lose it."""
+        self.is_asked = True
+
+    def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
+        """Nothing, from then on."""
+        return None if self.is_asked else self.inner.find(operation_id, venue)
+
+
+class TellsEverything(Faulty):
+    """Reports all balances whoever is asked."""
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+        """Those of every venue."""
+        return self.inner.balances()
+
+
 class FaultyBench(SimulatedBench):
     """A bench whose venue has a fault."""
 
@@ -259,6 +285,8 @@ class FaultyBench(SimulatedBench):
         (BlamesEveryone, "aave_v3", "C19"),
         (ChargesEveryMember, "aave_v3", "C20"),
         (DoesGroupsOneByOne, "morpho", "C22"),
+        (ForgetsTheCancelled, "okx", "C24"),
+        (TellsEverything, "okx", "C25"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

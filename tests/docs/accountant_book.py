@@ -4,7 +4,7 @@ What is known of a run: its columns and counts as the engine held them, and ever
 they passed through the port. The event log, the files of the results and their readers are not looked at.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -71,9 +71,13 @@ class Witness:
         found = self.port.find(operation_id, venue)
         return None if found is None else self._heard(found)
 
-    def balances(self) -> Mapping[str, float] | None:
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """Pass a cancellation on."""
+        self.port.cancel(operation_id, venue)
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         """Pass the question on."""
-        return self.port.balances()
+        return self.port.balances(venues)
 
     def _heard(self, handshake: ExecutionHandshake) -> ExecutionHandshake:
         self.answers.setdefault(handshake.operation_id, []).append(handshake)

@@ -4,7 +4,7 @@ Each claim is about one way an order can go: filled on an exchange or on chain, 
 wrongly or not at all. What the books and the event log hold afterwards is what is asserted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from schemas.errors import (
     ReconciliationMismatchError,
     RoutingError,
     VenueInterfaceUnavailableError,
+    VenueRateLimitError,
     VenueUnavailableError,
 )
 from schemas.intents import OrderIntent, perp_trade, spot_trade, supply, transfer, withdraw
@@ -103,6 +104,13 @@ class Away(Faulty):
         raise VenueUnavailableError("no answer", venue=order.venue)
 
 
+class Busy(Faulty):
+    """Says that it did not look at the order."""
+
+    def answer(self, order: Order) -> ExecutionHandshake:
+        raise VenueRateLimitError("too many requests", venue=order.venue)
+
+
 class FilledUnheard(Faulty):
     """Fills the order, and the answer is lost on the way."""
 
@@ -131,8 +139,8 @@ class Partial(Faulty):
 class Miscounting(Through):
     """Reports a balance that nobody traded to."""
 
-    def balances(self) -> Mapping[str, float] | None:
-        reported = self.port.balances()
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+        reported = self.port.balances(venues)
         return None if reported is None else {**reported, USDT: reported[USDT] - 5.0}
 
 
@@ -320,23 +328,34 @@ class TestRetry:
         assert [event["retry_count"] for event in desk.events("tight_loop")] == [0]
 
     def test_live_retries_with_doubling_delays_until_the_venue_answers(self, tmp_path: Path) -> None:
-        desk = Desk(tmp_path, UNITS, policy=LIVE, wrap=lambda port, world: Away(port, world, times=2))
+        desk = Desk(tmp_path, UNITS, policy=LIVE, wrap=lambda port, world: Busy(port, world, times=2))
         outcome = desk.process([BUY])
         assert outcome.confirmed == 1
         assert [event["retry_count"] for event in desk.events("tight_loop")] == [2]
         assert desk.clock.monotonic() == pytest.approx(0.1 + 0.2)
 
     def test_live_gives_up_after_its_attempts(self, tmp_path: Path) -> None:
+        venues: list[Busy] = []
+
+        def busy(port: Any, world: Any) -> Busy:
+            venues.append(Busy(port, world))
+            return venues[0]
+
+        desk = Desk(tmp_path, UNITS, policy=LIVE, wrap=busy)
+        assert desk.process([BUY]).failed == 1
+        assert len(venues[0].asked) == 1 + LIVE.retry_attempts
+        assert len(set(venues[0].asked)) == 1, "one order keeps its identifier"
+
+    def test_a_purchase_that_is_void_is_the_next_decision_s(self, tmp_path: Path) -> None:
         venues: list[Away] = []
 
         def away(port: Any, world: Any) -> Away:
-            venues.append(Away(port, world))
+            venues.append(Away(port, world, times=1))
             return venues[0]
 
         desk = Desk(tmp_path, UNITS, policy=LIVE, wrap=away)
         assert desk.process([BUY]).failed == 1
-        assert len(venues[0].asked) == 1 + LIVE.retry_attempts
-        assert len(set(venues[0].asked)) == 1, "one order keeps its identifier"
+        assert len(venues[0].asked) == 1, "a second fill of a purchase would be one too many"
 
     def test_an_order_that_may_be_filled_is_looked_up_and_not_sent_again(self, tmp_path: Path) -> None:
         desk = Desk(tmp_path, UNITS, policy=LIVE, wrap=FilledUnheard)

@@ -6,7 +6,7 @@ twice without a look-up, delays double, what depends on a lost order is skipped 
 differs is classified and never healed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.execution.gateway import LOOKS_APART
 from dataflow.venues.simulated.router import SimulatedPort
 from schemas.errors import REGISTRY, ErrorCode
 from schemas.models.handshake import ExecutionHandshake
@@ -74,13 +75,20 @@ class Pending(FakeVenues):
     """Venues that take an order in and do it only when they were asked about it ``polls`` times."""
 
     polls: int = 10**9
+    can_cancel: bool = False
+    is_cancelled: bool = False
 
     def answer(self, order: Order) -> ExecutionHandshake:
         self._order = order
         return self.pending(order.operation_id)
 
+    def cancel(self, operation_id: str, venue: str) -> None:
+        self.is_cancelled = self.can_cancel
+
     def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
         self.looked_up.append(operation_id)
+        if self.is_cancelled:
+            return self.failed(self._order)
         if len(self.looked_up) < self.polls:
             return self.pending(operation_id)
         return self.port.execute(self._order)
@@ -114,9 +122,9 @@ class SlowBalances(FakeVenues):
 
     seconds: float = 0.0
 
-    def balances(self) -> Mapping[str, float] | None:
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         self.clock.sleep(self.seconds)
-        return self.port.balances()
+        return self.port.balances(venues)
 
 
 @dataclass
@@ -126,9 +134,9 @@ class WrongBalances(FakeVenues):
     off: Mapping[str, float] | None = None
     asked: int = 0
 
-    def balances(self) -> Mapping[str, float] | None:
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         self.asked += 1
-        reported = self.port.balances()
+        reported = self.port.balances(venues)
         assert reported is not None
         return {key: units + (self.off or {}).get(key, 0.0) for key, units in reported.items()}
 
@@ -178,14 +186,22 @@ def test_pending_is_impossible_in_a_backtest(mode: str, tmp_path: Path) -> None:
     assert run.venues.clock.monotonic() == 0.0
 
 
-def test_pending_live_is_polled_until_the_execution_timeout_then_exec_001(tmp_path: Path) -> None:
-    run = run_lending(Pending, tmp_path, live=True)
+def test_pending_live_is_polled_until_the_execution_timeout_then_cancelled_and_exec_001(tmp_path: Path) -> None:
+    run = run_lending(partial(Pending, can_cancel=True), tmp_path, live=True)
     assert run.error is None
     assert len(run.venues.sent) == 1, "an open order is never sent again"
     assert len(run.venues.looked_up) > RETRIES
     assert run.venues.clock.monotonic() == pytest.approx(EXECUTION_TIMEOUT)
     assert run.operations() == [("supply", "failed")]
     assert run.codes() == ["EXEC-001"]
+
+
+def test_pending_live_that_cannot_be_cancelled_is_unknown_and_exec_002(tmp_path: Path) -> None:
+    run = run_lending(Pending, tmp_path, live=True)
+    assert run.error is not None
+    assert run.error.code is ErrorCode.EXEC_INTERFACE_UNAVAILABLE
+    assert run.venues.clock.monotonic() == pytest.approx(EXECUTION_TIMEOUT)
+    assert run.operations() == [("supply", "pending")]
 
 
 def test_pending_live_that_settles_is_one_fill(tmp_path: Path) -> None:
@@ -260,9 +276,9 @@ class SlowThroughout(FakeVenues):
         self.clock.sleep(self.answer_seconds)
         return self.port.execute(order)
 
-    def balances(self) -> Mapping[str, float] | None:
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         self.clock.sleep(self.balance_seconds)
-        return self.port.balances()
+        return self.port.balances(venues)
 
 
 SHORT_LOOP = ("component_config.execution_manager.tight_loop_timeout=35",)
@@ -276,7 +292,7 @@ def test_tight_loop_too_slow_live_is_exec_005_though_each_step_is_in_time(
     run = run_faulty(prepared(LENDING, overrides=SHORT_LOOP), quiet_market(LENDING, 1), tmp_path, make, live=True)
     assert run.codes() == (["EXEC-005"] if stops else [])
     assert (run.error is not None) == stops
-    assert run.venues.clock.monotonic() == answer_seconds + 8.0
+    assert run.venues.clock.monotonic() == answer_seconds + 8.0 * (1 if stops else 2), "once more after the decision"
     assert (the_tight_loop(run).get("system_failure_triggered") is True) == stops
 
 
@@ -360,10 +376,13 @@ def test_a_timeout_after_acceptance_is_looked_up_and_is_one_fill(live: bool, tmp
     assert run.codes() == ["VEN-002"], "the fault is on record although it was overcome"
 
 
-def test_every_order_that_may_be_filled_is_looked_up_before_it_is_sent_again(tmp_path: Path) -> None:
+def test_every_order_that_may_be_filled_is_looked_up_until_it_cannot_be_before_it_is_sent_again(tmp_path: Path) -> None:
     run = run_lending(partial(Unreachable, times=2), tmp_path, live=True)
     assert len(run.venues.sent) == 3
-    assert run.venues.looked_up == run.venues.sent[:2]
+    assert set(run.venues.looked_up) == set(run.venues.sent)
+    manager = prepared(LENDING).config.mode.component_config.execution_manager
+    waits = [later - earlier for earlier, later in pairwise(run.venues.sent_at)]
+    assert min(waits) >= manager.validity_window + manager.void_margin + LOOKS_APART
     assert run.operations() == [("supply", "confirmed")]
 
 
@@ -455,9 +474,11 @@ class Differing(FakeVenues):
         self._last = self.port.execute(order)
         return self._last
 
-    def balances(self) -> Mapping[str, float] | None:
-        reported = self.port.balances()
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+        reported = self.port.balances(venues)
         assert reported is not None
+        if self.key not in reported:
+            return reported
         off = self.amount + self.of_fee * self._last.fee_amount + self.of_held * reported[self.key]
         off += self.of_fill * self._last.actual_deltas.get(self.key, 0.0)
         return {**reported, self.key: reported[self.key] + off}
@@ -492,8 +513,8 @@ def test_a_balance_that_differs_is_classified_and_not_healed(make: MakeVenues, k
             self.bought = self.bought or (order.operation is OperationType.SPOT_TRADE and order.venue == "binance")
             return self.inner.execute(order)
 
-        def balances(self) -> Mapping[str, float] | None:
-            return self.inner.balances() if self.bought else self.port.balances()
+        def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+            return self.inner.balances(venues) if self.bought else self.port.balances(venues)
 
     run = run_basis(AfterTheFirstPurchase, tmp_path, live=False)
     assert run.error is not None
@@ -505,6 +526,30 @@ def test_a_balance_that_differs_is_classified_and_not_healed(make: MakeVenues, k
     last = run.events("system_errors")[-1]
     assert (last["error_code"], last["severity"]) == ("POS-005", REGISTRY[ErrorCode("POS-005")].severity.value)
     assert run.operations()[-1] == ("spot_trade", "confirmed"), "nothing is sent after the mismatch"
+
+
+@dataclass
+class Asked(FakeVenues):
+    """Venues that keep count of the balances that they are asked for: one request a venue."""
+
+    requests: int = 0
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+        self.requests += len(self.venues) if venues is None else len(venues)
+        return self.port.balances(venues)
+
+    venues: tuple[str, ...] = ("wallet", "binance", "bybit", "okx")
+
+
+def test_an_entry_asks_for_the_balances_that_it_touches_and_once_for_all(tmp_path: Path) -> None:
+    run = run_basis(Asked, tmp_path, live=False)
+    assert isinstance(run.venues, Asked)
+    decisions = len({str(event["timestamp"]) for event in run.events("operation_executions")})
+    transfers = sum(kind == "transfer" for kind, _ in run.operations())
+    trades = len(run.operations()) - transfers
+    assert trades >= 6
+    assert run.venues.requests == 2 * transfers + trades + len(run.venues.venues) * decisions
+    assert run.venues.requests <= 40 * decisions, "63 where every order asked every venue"
 
 
 # -- fees in the base asset
@@ -522,7 +567,7 @@ class ChargesCoins(FakeVenues):
         assert isinstance(price, float)
         return done.model_copy(update={"fee_amount": done.fee_amount / price, "fee_currency": "BTC"})
 
-    def balances(self) -> Mapping[str, float] | None:
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         return None
 
 

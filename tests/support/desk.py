@@ -4,7 +4,7 @@ Everything is the engine's own but two things: the market is one snapshot, and t
 units times the prices given, since no mode's graph values them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -203,9 +203,13 @@ class Through:
         """Pass a look-up on."""
         return self.port.find(operation_id, venue)
 
-    def balances(self) -> Mapping[str, float] | None:
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """Pass a cancellation on."""
+        self.port.cancel(operation_id, venue)
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         """Pass the balances on."""
-        return self.port.balances()
+        return self.port.balances(venues)
 
 
 def parsed(log_dir: Path, name: str) -> list[Event]:

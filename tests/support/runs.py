@@ -1,7 +1,7 @@
 """Running a backtest in memory, and comparing what two runs of one business have left."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -277,9 +277,13 @@ class RefusingPort:
         """Pass a look-up on."""
         return self._port.find(operation_id, venue)
 
-    def balances(self) -> Mapping[str, float] | None:
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """Pass a cancellation on."""
+        self._port.cancel(operation_id, venue)
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         """Pass the balances on."""
-        return self._port.balances()
+        return self._port.balances(venues)
 
 
 def run_with_refusals(

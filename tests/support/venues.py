@@ -4,7 +4,7 @@ A fake passes everything on unless it is told otherwise, keeps count of what it 
 injected clock alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,9 +64,13 @@ class FakeVenues:
         self.looked_up.append(operation_id)
         return self.port.find(operation_id, venue)
 
-    def balances(self) -> Mapping[str, float] | None:
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """Pass a cancellation on."""
+        self.port.cancel(operation_id, venue)
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         """Pass the balances on."""
-        return self.port.balances()
+        return self.port.balances(venues)
 
     def failed(self, order: Order, code: ErrorCode = ErrorCode.EXEC_ORDER_FAILED) -> ExecutionHandshake:
         """A refusal of the venue, which does nothing."""

@@ -6,7 +6,7 @@ misbehaves, a strategy that asks for the wrong thing, or a capital that no frame
 """
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,8 +56,8 @@ class Answering(FakeVenues):
     def answer(self, order: Order) -> ExecutionHandshake:
         return parse_handshake({**self.port.execute(order).model_dump(), **(self.changes or {})})
 
-    def balances(self) -> Mapping[str, float] | None:
-        return None if self.hides_balances else self.port.balances()
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+        return None if self.hides_balances else self.port.balances(venues)
 
 
 @dataclass
@@ -66,8 +66,8 @@ class Reporting(FakeVenues):
 
     off: Mapping[str, float] | None = None
 
-    def balances(self) -> Mapping[str, float] | None:
-        reported = self.port.balances()
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
+        reported = self.port.balances(venues)
         assert reported is not None
         return {**reported, **{key: reported.get(key, 0.0) + by for key, by in (self.off or {}).items()}}
 

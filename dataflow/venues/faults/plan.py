@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     AUTHENTICATION_FAILED = "authentication_failed"
     INVALID_ANSWER = "invalid_answer"
     REVERT = "revert"
+    LATE_ACCEPTANCE = "late_acceptance"
 
 
 class FaultTarget(StrEnum):
@@ -68,6 +69,7 @@ FACTS: Final[Mapping[FaultKind, FaultFacts]] = MappingProxyType(
         FaultKind.AUTHENTICATION_FAILED: FaultFacts(ErrorCode.VEN_AUTHENTICATION_FAILED, (_ORDER, _GROUP), ()),
         FaultKind.INVALID_ANSWER: FaultFacts(ErrorCode.EXEC_HANDSHAKE_INVALID, (_ORDER,), ()),
         FaultKind.REVERT: FaultFacts(ErrorCode.EXEC_GROUP_ROLLED_BACK, (_GROUP,), ("member",)),
+        FaultKind.LATE_ACCEPTANCE: FaultFacts(ErrorCode.VEN_TIMEOUT, (_ORDER, _GROUP), ("seconds",)),
     }
 )
 """Kind to its facts; the table of ``docs/faults.md``."""
@@ -116,7 +118,7 @@ class FaultRule(ConfigModel):
     shift: Annotated[tuple[Shift, Shift], ListOrder.SEQUENCE] = (-0.005, 0.005)
     """Distance of the executed price from the quoted one, as a fraction of it; > 0 is higher."""
     seconds: Annotated[tuple[Wait, Wait], ListOrder.SEQUENCE] = (0.1, 5.0)
-    """How long the answer takes."""
+    """How long the answer takes, or the venue to take the order up."""
     filled: bool = True
     """Whether a pending order turns out to be filled, or else rejected."""
     rows: Count = 1

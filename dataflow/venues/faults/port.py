@@ -4,7 +4,8 @@ An order meets at most two faults: one that changes the fill (partial, off its p
 changes whether and how the answer arrives. Chance belongs to the operation, so results do not depend on windows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
@@ -59,11 +60,22 @@ class _Met:
         return {**self.fill_marks, "delivery_fault" if self.fill_marks else "fault": self.delivery_mark.value}
 
 
+@dataclass(frozen=True)
+class _Late:
+    """An order, or a group, that is on its way to a venue: when it arrives, and what its first order meets."""
+
+    due: float
+    orders: Sequence[Order]
+    rule: FaultRule
+    met: _Met
+
+
 class FaultyPort:
     """Orders through a plan of faults to another port.
 
     world: the simulated venues behind the port, told how to fill. row: row of the run, from 0. execution_timeout:
-    seconds after which a slow answer is no answer. operations_before: attempted before this partition.
+    seconds after which a slow answer is no answer. valid_for: seconds after which a venue takes no order up any more.
+    operations_before: attempted before this partition.
     """
 
     def __init__(
@@ -77,12 +89,14 @@ class FaultyPort:
         clock: Clock,
         row: Callable[[], int],
         execution_timeout: float,
+        valid_for: float = math.inf,
         operations_before: int = 0,
     ) -> None:
         self._port, self._world, self._clock, self._row = port, world, clock, row
         rules = [(number, rule) for number, rule in enumerate(plan.rules) if not rule.modes or mode in rule.modes]
         self._rules = {target: [each for each in rules if each[1].target is target] for target in FaultTarget}
-        self._draws, self._timeout = Draws(seed), execution_timeout
+        self._draws, self._timeout, self._valid_for = Draws(seed), execution_timeout, valid_for
+        self._late: list[_Late] = []
         self._operations = operations_before
         self._report: FaultReport = lambda _: None
         self._met: dict[str, _Met] = {}
@@ -98,6 +112,7 @@ class FaultyPort:
 
     def execute(self, order: Order) -> ExecutionHandshake:
         """Pass the order on, or do to it what the plan says."""
+        self._take_up_late()
         met = self._meeting(order)
         met.attempts += 1
         self._refuse_outage(FaultTarget.ORDER, order)
@@ -109,6 +124,8 @@ class FaultyPort:
             return self._failed(order, rule, _REFUSALS[rule.kind])
         if rule.kind in _UNSENT:
             self._raise_unsent(rule, order)
+        if rule.kind is FaultKind.LATE_ACCEPTANCE:
+            self._postpone(rule, (order,), met)
         if rule.kind is FaultKind.PENDING:
             return self._pending(order, met, rule)
         handshake = self._filled(order, met)
@@ -125,6 +142,8 @@ class FaultyPort:
             return self._port.execute_group(orders)
         if rule.kind in _UNSENT:
             self._raise_unsent(rule, first)
+        if rule.kind is FaultKind.LATE_ACCEPTANCE:
+            self._postpone(rule, orders, _Met())
         if rule.kind is FaultKind.REVERT:
             return self._reverted(orders, rule)
         handshakes = self._port.execute_group(orders)
@@ -137,6 +156,7 @@ class FaultyPort:
     def find(self, operation_id: str, venue: str) -> ExecutionHandshake | None:
         """What became of an operation, as far as the venue shows it."""
         self._refuse_blind(venue)
+        self._take_up_late()
         met = self._met.get(operation_id)
         if met is None:
             return self._port.find(operation_id, venue)
@@ -148,17 +168,28 @@ class FaultyPort:
         found = self._port.find(operation_id, venue)
         return None if found is None else self._marked(found, met)
 
-    def balances(self) -> Mapping[str, float] | None:
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """End an open order that is not to be filled; for one that is filled already, it comes too late."""
+        self._refuse_blind(venue)
+        self._take_up_late()
+        met = self._met.get(operation_id)
+        if met is not None and met.delivery is not None and not met.delivery.filled:
+            met.pending_until = None
+        self._port.cancel(operation_id, venue)
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float] | None:
         """The venues' balances, late or not at all where the plan says so."""
         self._questions += 1
+        self._take_up_late()
         if self._last is not None:
-            self._refuse_blind(self._last.venue)
+            if venues is None or self._last.venue in venues:
+                self._refuse_blind(self._last.venue)
             rule = self._hit(FaultTarget.BALANCES, self._last, lambda each: self._questions <= each.attempts)
             if rule is not None and rule.kind in _UNSENT:
                 self._raise_unsent(rule, self._last)
             if rule is not None:
                 self._wait(rule, self._last, f"{self._last.operation_id} {self._questions}")
-        return self._port.balances()
+        return self._port.balances(venues)
 
     # -- what an order meets
 
@@ -167,6 +198,9 @@ class FaultyPort:
         if self._world.snapshot.timestamp != self._instant:
             self._instant = self._world.snapshot.timestamp
             self._met.clear()
+            for late in self._late:
+                self._tell(late.rule, late.orders[0], filled_unseen=True)
+            self._late.clear()
         self._operations += operations
         self._last, self._questions = order, 0
 
@@ -304,6 +338,31 @@ class FaultyPort:
         else:
             self._failed(order, rule, "Order rejected")
         return self._open(order.operation_id, met)
+
+    def _postpone(self, rule: FaultRule, orders: Sequence[Order], met: _Met) -> NoReturn:
+        """Lose the answer, and let the order arrive later: never, where the venue takes it up no more by then."""
+        first = orders[0]
+        seconds = self._draws.between(rule.seconds, "seconds", first.operation_id)
+        if seconds <= self._valid_for:
+            self._late.append(_Late(self._clock.monotonic() + seconds, orders, rule, met))
+        self._tell(rule, first, seconds=seconds)
+        raise VenueTimeoutError("the request timed out", venue=first.venue, operation_id=first.operation_id)
+
+    def _take_up_late(self) -> None:
+        """Let arrive what is due. An exchange knows the ids of open orders alone: what was filled is filled again."""
+        now = self._clock.monotonic()
+        due = [late for late in self._late if late.due <= now]
+        self._late = [late for late in self._late if late.due > now]
+        for late in due:
+            first, known = late.orders[0], self._world.answers.get(late.orders[0].operation_id)
+            late.met.delivery_mark = late.rule.kind
+            if len(late.orders) > 1:
+                self._port.execute_group(late.orders)
+            elif known is None or not known.was_successful():
+                self._filled(first, late.met)
+            elif first.is_cex_trade():
+                self._world.book(first, known)
+                self._tell(late.rule, first, filled_again=True)
 
     def _open(self, operation_id: str, met: _Met) -> ExecutionHandshake:
         return ExecutionHandshake(

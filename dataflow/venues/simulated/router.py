@@ -1,6 +1,6 @@
 """All simulated venues behind one port: routing, atomic groups, look-up, reported balances."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from dataflow.venues.capabilities import SIMULATED
@@ -10,7 +10,7 @@ from dataflow.venues.simulated.lending import SimulatedLending
 from dataflow.venues.simulated.on_chain import SimulatedDex, SimulatedFlashLender, SimulatedStaking, SimulatedWallet
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode, PlatformError
-from schemas.instruments import CEX_VENUES, asset_of
+from schemas.instruments import CEX_VENUES, PositionKey, asset_of
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import ExecutionStatus, OperationType
@@ -103,9 +103,15 @@ class SimulatedPort:
         """What became of an operation of this decision."""
         return self._world.answers.get(operation_id)
 
-    def balances(self) -> Mapping[str, float]:
-        """The venues' own balances."""
-        return self._world.books.units
+    def cancel(self, operation_id: str, venue: str) -> None:
+        """Nothing is ever open here: an order is filled or refused at once."""
+
+    def balances(self, venues: Collection[str] | None = None) -> Mapping[str, float]:
+        """The balances of the venues named, or of all."""
+        units = self._world.books.units
+        if venues is None:
+            return units
+        return {key: held for key, held in units.items() if PositionKey.parse(key).venue in venues}
 
 
 def _unpaid_loan(orders: Sequence[Order]) -> tuple[Order | None, str]:

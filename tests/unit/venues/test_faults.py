@@ -5,6 +5,8 @@ it: the codes in its log, the retries, and that chance does not depend on window
 """
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +56,7 @@ VEN_ERRORS = {
 class Bench:
     """A simulated exchange and wallet behind a plan, with what was told of faults."""
 
-    def __init__(self, *rules: FaultRule, seed: int = 1, row: int = 0) -> None:
+    def __init__(self, *rules: FaultRule, seed: int = 1, row: int = 0, valid_for: float = math.inf) -> None:
         snapshot = MarketSnapshot(
             "2024-01-01T00:00:00",
             PRICE,
@@ -78,6 +80,7 @@ class Bench:
             clock=self.clock,
             row=lambda: row,
             execution_timeout=TIMEOUT,
+            valid_for=valid_for,
         )
         self.port.report_to(self.told.append)
 
@@ -446,7 +449,7 @@ LATE = {"after_operations": 6}
             "EXEC-007",
             id="stale-price",
         ),
-        pytest.param(rule(FaultKind.PENDING, seconds=(60.0, 60.0), **LATE), "POS-005", id="filled-after-giving-up"),
+        pytest.param(rule(FaultKind.PENDING, seconds=(60.0, 60.0), **LATE), "EXEC-002", id="open-too-long"),
         pytest.param(rule(FaultKind.VENUE_OUTAGE, reads=True, **LATE), "EXEC-002", id="outage-with-reads"),
         pytest.param(rule(FaultKind.AUTHENTICATION_FAILED, **LATE), "EXEC-002", id="authentication"),
         pytest.param(rule(FaultKind.INVALID_ANSWER, **LATE), "EXEC-008", id="invalid-answer"),
@@ -468,7 +471,7 @@ def test_what_no_run_survives_stops_it_with_its_code(tmp_path: Path, made: Fault
     "made",
     [
         pytest.param(rule(FaultKind.REJECT, attempts=3), id="rejected-thrice"),
-        pytest.param(rule(FaultKind.TIMEOUT_BEFORE), id="timeout-before"),
+        pytest.param(rule(FaultKind.LATE_ACCEPTANCE, seconds=(0.1, 14.9)), id="late-acceptance"),
         pytest.param(rule(FaultKind.TIMEOUT_AFTER), id="timeout-after"),
         pytest.param(rule(FaultKind.LOST_HANDSHAKE), id="lost-handshake"),
         pytest.param(rule(FaultKind.RATE_LIMITED, attempts=2), id="rate-limited"),
@@ -482,6 +485,71 @@ def test_what_retries_and_look_ups_mend_changes_no_balance(tmp_path: Path, made:
     assert stormy.final_positions() == calm.final_positions()
     assert stormy.outcome.counts.operations_failed == 0
     assert stormy.outcome.counts.orders == calm.outcome.counts.orders > 5
+
+
+def test_what_never_arrives_is_void_and_the_next_decision_s(tmp_path: Path) -> None:
+    run = run_with(tmp_path, rule(FaultKind.TIMEOUT_BEFORE, operations=(OperationType.SPOT_TRADE,)))
+    spot = [e for e in run.events("operation_executions") if e["operation_type"] == "spot_trade"]
+    assert {event["status"] for event in spot} == {"failed"}
+    assert len(run.events("system_errors")) >= len(spot) > 1
+    assert not any(key.endswith(":PerpPosition:ETH-PERP") and units for key, units in run.final_positions().items())
+
+
+@pytest.mark.parametrize("perp", [False, True])
+def test_an_order_taken_up_late_is_there_from_its_time_on_and_once(perp: bool) -> None:
+    bench = Bench(rule(FaultKind.LATE_ACCEPTANCE, seconds=(7.0, 7.0)))
+    key = PERP if perp else ETH
+    before = bench.held(key)
+    with pytest.raises(VenueTimeoutError):
+        bench.port.execute(trade(perp=perp))
+    bench.clock.sleep(6.9)
+    assert bench.port.find("a" * 32, "binance") is None
+    bench.clock.sleep(0.2)
+    found = bench.port.find("a" * 32, "binance")
+    assert found is not None
+    assert found.venue_metadata == {"fault": "late_acceptance"}
+    assert abs(bench.held(key) - before) == 2.0
+    assert bench.port.find("a" * 32, "binance") == found
+    assert abs(bench.held(key) - before) == 2.0
+
+
+def test_an_exchange_that_is_sent_an_order_again_too_early_fills_it_twice_and_says_so() -> None:
+    bench = Bench(rule(FaultKind.LATE_ACCEPTANCE, seconds=(7.0, 7.0)))
+    with pytest.raises(VenueTimeoutError):
+        bench.port.execute(trade())
+    assert bench.port.execute(trade()).was_successful()
+    bench.clock.sleep(7.0)
+    bench.port.balances()
+    assert bench.held(ETH) == 14.0
+    assert bench.told[-1].facts == (("filled_again", True),)
+
+
+def test_an_order_given_up_before_it_arrives_is_told_of_at_the_next_instant() -> None:
+    bench = Bench(rule(FaultKind.LATE_ACCEPTANCE, seconds=(7.0, 7.0), to_row=0))
+    with pytest.raises(VenueTimeoutError):
+        bench.port.execute(trade())
+    bench.world.advance_to(replace(bench.world.snapshot, timestamp="2024-01-01T01:00:00"), bench.world.books)
+    with pytest.raises(VenueTimeoutError):
+        bench.port.execute(trade("b" * 32))
+    assert (("filled_unseen", True),) in [fault.facts for fault in bench.told]
+
+
+def test_a_venue_takes_nothing_up_that_is_not_valid_any_more() -> None:
+    bench = Bench(rule(FaultKind.LATE_ACCEPTANCE, seconds=(20.0, 20.0)), valid_for=15.0)
+    with pytest.raises(VenueTimeoutError):
+        bench.port.execute(trade())
+    bench.clock.sleep(60.0)
+    assert bench.port.find("a" * 32, "binance") is None
+    assert bench.held(ETH) == 10.0
+
+
+def test_a_cancelled_order_that_was_not_to_be_filled_shows_at_once() -> None:
+    bench = Bench(rule(FaultKind.PENDING, seconds=(50.0, 50.0), filled=False))
+    assert bench.port.execute(trade()).is_pending()
+    bench.port.cancel("a" * 32, "binance")
+    found = bench.port.find("a" * 32, "binance")
+    assert found is not None
+    assert found.was_failed()
 
 
 def test_every_fault_is_in_the_event_log_with_its_code(tmp_path: Path) -> None:
