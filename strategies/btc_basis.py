@@ -1,6 +1,6 @@
 """btc_basis: long spot BTC, short the BTC perpetual, on three exchanges; earns funding in USDT."""
 
-from strategies import basis
+from strategies.basis import rules as basis
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(

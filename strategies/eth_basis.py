@@ -1,6 +1,6 @@
 """eth_basis: long spot ETH, short the ETH perpetual, on three exchanges; earns funding in USDT."""
 
-from strategies import basis
+from strategies.basis import rules as basis
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(

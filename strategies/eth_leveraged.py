@@ -1,6 +1,7 @@
 """eth_leveraged: stake ETH with flash-loan leverage, collateral and debt both in ETH."""
 
-from strategies import dust, leverage
+from strategies import dust
+from strategies.leverage import rules as leverage
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(

@@ -1,7 +1,8 @@
 """eth_staking_only: stake ETH and hold the staking token."""
 
-from strategies import dust, staking
+from strategies import dust
 from strategies.rules import ModeSpec, features
+from strategies.staking import rules as staking
 
 MODE = ModeSpec(
     mode="eth_staking_only",

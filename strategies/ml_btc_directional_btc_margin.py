@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from strategies import ml
+from strategies.ml import rules as ml
 from strategies.rules import ModeSpec, features
 
 MODE: Final = ModeSpec(

@@ -1,6 +1,6 @@
 """pure_lending_usdt: Supply USDT to Aave and collect the interest."""
 
-from strategies import lending
+from strategies.lending import rules as lending
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(

@@ -1,6 +1,7 @@
 """usdt_market_neutral: stake ETH with flash-loan leverage, short the net ETH on three exchanges."""
 
-from strategies import dust, hedged
+from strategies import dust
+from strategies.hedged import rules as hedged
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(

@@ -1,6 +1,7 @@
 """usdt_market_neutral_no_leverage: stake ETH, short it on three exchanges, no leverage."""
 
-from strategies import dust, hedged
+from strategies import dust
+from strategies.hedged import rules as hedged
 from strategies.rules import ModeSpec, features
 
 MODE = ModeSpec(

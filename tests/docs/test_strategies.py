@@ -11,7 +11,8 @@ import pytest
 from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.decisions import DecisionRule
 from schemas.models.results import RunSummary
-from strategies import basis, lending
+from strategies.basis import rules as basis
+from strategies.lending import rules as lending
 from tests.docs.markdown import DOCS, fences, tables
 
 LENDING: Final = DOCS / "strategies" / "pure_lending.md"

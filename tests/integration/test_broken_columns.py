@@ -41,7 +41,7 @@ ONE_A_STAGE = [
     pytest.param("dataflow.nodes.exposure", "net_delta_usd", "exposure", id="exposure"),
     pytest.param("dataflow.nodes.risk", "margin_usage", "risk", id="risk"),
     pytest.param("dataflow.nodes.pnl", "basis_pnl", "pnl", id="pnl"),
-    pytest.param("strategies.basis", "venue_share_gap", "decision", id="decision"),
+    pytest.param("strategies.basis.rules", "venue_share_gap", "decision", id="decision"),
 ]
 
 

@@ -11,7 +11,9 @@ import pytest
 from dataflow.market.market import DUST_PRICE, Market
 from dataflow.records.audit.replay import replay
 from schemas.units import Column
-from strategies import hedged, leverage, staking
+from strategies.hedged import rules as hedged
+from strategies.leverage import rules as leverage
+from strategies.staking import rules as staking
 from tests.support.rewards import DAY_ROWS, EIGEN_KEY, ETHFI_KEY, GAS_GWEI, PRICE, market_of, run_of
 from tests.support.runs import MemoryRun, prepared
 

@@ -17,7 +17,8 @@ from dataflow.market.market import Market
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.audit.laws import attribution_faults, conservation_faults, replay_faults
 from schemas.operations import DeltaType
-from strategies import basis, leverage
+from strategies.basis import rules as basis
+from strategies.leverage import rules as leverage
 from tests.support.gaps import PRICES, flat_market, with_gap
 from tests.support.markets import partition, quiet_market
 from tests.support.runs import (

@@ -19,7 +19,8 @@ from dataflow.venues.faults.plan import FaultKind, FaultPlan, FaultRule
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import OperationType
-from strategies import basis, hedged
+from strategies.basis import rules as basis
+from strategies.hedged import rules as hedged
 from tests.support.markets import LOOK_BACK_ROWS, quiet_market
 from tests.support.runs import MemoryRun, prepared, rules_fired, run_in_memory
 from tests.support.venues import FakeVenues, FaultyRun, run_faulty

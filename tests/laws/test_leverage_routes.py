@@ -12,7 +12,7 @@ from dataflow.maths.costs import CostModel
 from dataflow.maths.leverage import LoopTerms
 from schemas.intents import OrderIntent
 from schemas.operations import OperationType, StrategyIntent
-from strategies.leverage_orders import LeverageBook
+from strategies.leverage.orders import LeverageBook
 
 PRICE, ORACLE = 2_000.0, 1.05
 LTV_LIMIT = 0.93

@@ -9,7 +9,8 @@ from collections import Counter
 
 import pytest
 
-from strategies import basis, lending
+from strategies.basis import rules as basis
+from strategies.lending import rules as lending
 from tests.laws.conftest import SEEDS, ViolentRun
 from tests.support.markets import BASIS_MODES, LENDING_MODES
 from tests.support.runs import MemoryRun, rules_fired

@@ -18,7 +18,7 @@ from dataflow.maths.perps import average_entry, realised_pnl
 from dataflow.maths.sizing import BasisMarket
 from schemas.intents import OrderIntent
 from schemas.operations import OperationType, OrderSide, StrategyIntent
-from strategies.basis_orders import BasisBook, VenueBook
+from strategies.basis.orders import BasisBook, VenueBook
 
 VENUES: Final = ("binance", "bybit", "okx")
 ALLOCATION: Final = (0.4, 0.3, 0.3)

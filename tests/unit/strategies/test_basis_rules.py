@@ -7,7 +7,8 @@ import pytest
 
 from schemas.decisions import DecisionRule
 from schemas.operations import DecisionType, StrategyIntent
-from strategies import basis, btc_basis, eth_basis
+from strategies import btc_basis, eth_basis
+from strategies.basis import rules as basis
 from strategies.registry import MODES
 
 LEVELS = {

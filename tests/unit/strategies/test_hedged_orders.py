@@ -7,7 +7,7 @@ import pytest
 from dataflow.maths.costs import CostModel
 from schemas.intents import OrderIntent
 from schemas.operations import OperationType, OrderSide, StrategyIntent
-from strategies.hedged_orders import HedgedBook, MarginVenue
+from strategies.hedged.orders import HedgedBook, MarginVenue
 
 PRICE, ORACLE = 2_000.0, 1.05
 INTENT = StrategyIntent.EXIT_FULL

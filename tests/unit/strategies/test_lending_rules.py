@@ -8,7 +8,7 @@ import pytest
 from dataflow.nodes import decision
 from schemas.decisions import DecisionRule
 from schemas.operations import OperationType, StrategyIntent
-from strategies import lending
+from strategies.lending import rules as lending
 
 ONE, CELL = np.ones(1), np.ones((1, 1))
 

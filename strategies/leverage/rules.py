@@ -14,7 +14,7 @@ from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, column, frozen, sum_columns
 from strategies.dust import DustBook
-from strategies.leverage_orders import LeverageBook
+from strategies.leverage.orders import LeverageBook
 from strategies.rules import first_that_applies
 
 EXIT_LTV = DecisionRule(

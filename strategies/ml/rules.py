@@ -13,7 +13,7 @@ from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.signals import HOLD_SIGNAL, LONG, NEUTRAL, SHORT
 from schemas.units import Column, frozen, sum_columns
-from strategies.ml_orders import DirectionalBook, DirectionalVenue
+from strategies.ml.orders import DirectionalBook, DirectionalVenue
 from strategies.rules import first_that_applies
 
 STOP_THEN_ENTRY = DecisionRule(1, "stop_loss_then_signal", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)

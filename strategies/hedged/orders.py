@@ -14,7 +14,7 @@ from dataflow.maths.perps import realised_pnl
 from schemas.instruments import LST_VENUES
 from schemas.intents import OrderIntent, perp_trade, spot_trade, stake, swap, transfer
 from schemas.operations import OrderSide, StrategyIntent
-from strategies.leverage_orders import LeverageBook
+from strategies.leverage.orders import LeverageBook
 
 _PAIR = "ETHUSDT"
 

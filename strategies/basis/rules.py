@@ -12,7 +12,7 @@ from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen, max_of_columns, sum_columns
-from strategies.basis_orders import BasisBook
+from strategies.basis.orders import BasisBook
 from strategies.rules import first_that_applies
 
 EXIT_MARGIN = DecisionRule(

@@ -14,8 +14,8 @@ from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import NOT_APPLICABLE, Column, column, frozen, sum_columns, sum_parts
 from strategies.dust import DustBook
-from strategies.hedged_orders import GAS_MONEY_ETH, HedgedBook, MarginVenue
-from strategies.leverage_orders import LeverageBook
+from strategies.hedged.orders import GAS_MONEY_ETH, HedgedBook, MarginVenue
+from strategies.leverage.orders import LeverageBook
 from strategies.rules import first_that_applies
 
 EXIT_MARGIN = DecisionRule(

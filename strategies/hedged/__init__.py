@@ -1,0 +1,1 @@
+"""Staked ETH hedged with perpetuals: the rules, and the orders they ask for."""

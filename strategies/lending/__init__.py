@@ -1,0 +1,1 @@
+"""Supplying to a lending pool: the rules."""

@@ -1,0 +1,1 @@
+"""Staking with leverage: the rules, and the orders they ask for."""
