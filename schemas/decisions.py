@@ -12,7 +12,8 @@ HOLD = 0.0
 class DecisionRule:
     """One reason to act.
 
-    code: value of the decision column, > 0. Of rules that apply at one row, the one that its mode lists first is taken.
+    code: value of the decision column, > 0; a name, not a rank. Of rules that apply at one row, the one that its family
+    lists first is taken.
     ``is_risk_exit`` starts the re-entry cooldown.
     """
 
@@ -21,6 +22,10 @@ class DecisionRule:
     decision_type: DecisionType
     intent: StrategyIntent
     is_risk_exit: bool = False
+
+    def __hash__(self) -> int:
+        """By the code alone, which is one's own within a mode: rules are looked up once a window."""
+        return self.code
 
     @property
     def sets_reference(self) -> bool:

@@ -59,20 +59,21 @@ def features(
     }
 
 
-def first_that_applies(
-    rules: Sequence[tuple[npt.NDArray[np.bool_], DecisionRule]], otherwise: Column | None = None
-) -> Column:
-    """Code at each row of the first rule that applies there; where none does ``otherwise``, or to hold.
+def first_that_applies(rules: Sequence[DecisionRule], applies: Mapping[DecisionRule, npt.NDArray[np.bool_]]) -> Column:
+    """Code at each row of the first rule of the list that applies there; to hold where none does.
 
-    Shape: (rows,). Most rules apply at no row of a window, and cost one look.
+    rules: in order of priority, the only place that says which of two wins. applies: where each of them applies,
+    (rows,), in any order. Shape: (rows,). Most rules apply at no row of a window, and cost one look.
 
     >>> from schemas.operations import DecisionType, StrategyIntent
     >>> exits, enters = (DecisionRule(code, "", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL) for code in (1, 2))
-    >>> first_that_applies([(np.array([False, True, False]), exits), (np.array([True, True, False]), enters)]).tolist()
+    >>> applies = {enters: np.array([True, True, False]), exits: np.array([False, True, False])}
+    >>> first_that_applies((exits, enters), applies).tolist()
     [2.0, 1.0, 0.0]
     """
-    chosen = np.full(len(rules[0][0]), HOLD) if otherwise is None else otherwise
-    for applies, rule in reversed(rules):
-        if np.count_nonzero(applies):
-            chosen = np.where(applies, float(rule.code), chosen)
+    assert len(rules) == len(applies), "every rule of a mode has one condition"
+    chosen = np.full(len(applies[rules[0]]), HOLD)
+    for rule in reversed(rules):
+        if np.count_nonzero(applies[rule]):
+            chosen = np.where(applies[rule], float(rule.code), chosen)
     return frozen(chosen)

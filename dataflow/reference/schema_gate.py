@@ -18,6 +18,7 @@ from dataflow.config.files import CONFIG_ROOT, check_paths
 from dataflow.reference.configuration import render_configuration_markdown
 from dataflow.reference.field_docs import DocumentedJsonSchema
 from dataflow.reference.pages import render_errors_markdown
+from dataflow.reference.rules_page import render_rules_markdown
 from schemas.errors import DataValidationError, LogWriteError
 from schemas.frames import FRAME_ERRORS, FRAMES
 from schemas.models import EVENT_TYPES, ExecutionHandshake, ExpectedDelta, Order
@@ -50,6 +51,7 @@ MODELS: Final[tuple[type[BaseModel], ...]] = (
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "errors.md": render_errors_markdown,
     "configuration.md": render_configuration_markdown,
+    "rules.md": render_rules_markdown,
 }
 """Generated pages by file name."""
 

@@ -34,6 +34,7 @@ SCALE_DOWN = DecisionRule(
     10, "equity_below_position_deviation_threshold", DecisionType.REBALANCE, StrategyIntent.EXIT_PARTIAL
 )
 RULES = (
+    ENTRY,  # before FINISH_EXIT: what an exit left over is invested at once
     EXIT_MARGIN,
     REDUCE_MARGIN,
     EXIT_FUNDING,
@@ -41,10 +42,10 @@ RULES = (
     REPAY_LOAN,
     ADJUST_DELTA,
     WITHDRAWAL,
-    ENTRY,
     SCALE_UP,
     SCALE_DOWN,
 )
+"""In order of priority: of those that apply at a row, the first decides."""
 
 
 @tag(stage="decision", unit="flag")
@@ -230,7 +231,7 @@ def decision(
     withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
-    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+    """Code of the rule that applies at each row, 0 to hold; of those that apply, the first of ``RULES`` wins.
 
     Shape:  (rows,).
     Source: [domain] 3.0, rulings 15 to 17 and 33.
@@ -246,17 +247,19 @@ def decision(
     flat = is_flat > 0.0
     if entry_only:
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
-    rules = (
-        (flat & (entry_is_due > 0.0), ENTRY),  # before FINISH_EXIT: what an exit left over is invested at once
-        (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
-        (~flat & (worst_margin_ratio < margin_reduce), REDUCE_MARGIN),
-        (~flat & (funding_exit_is_due > 0.0), EXIT_FUNDING),
-        (exit_is_unfinished > 0.0, FINISH_EXIT),
-        (~flat & (margin_loan_fraction > margin_loan_limit), REPAY_LOAN),
-        (~flat & (net_delta_fraction > net_delta_trade), ADJUST_DELTA),
-        (~flat & (withdrawal_pending > 0.0), WITHDRAWAL),
-    )
-    return first_that_applies(rules, otherwise=np.where(flat, HOLD, scaling_rule))
+    applies = {
+        EXIT_MARGIN: ~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)),
+        REDUCE_MARGIN: ~flat & (worst_margin_ratio < margin_reduce),
+        EXIT_FUNDING: ~flat & (funding_exit_is_due > 0.0),
+        FINISH_EXIT: exit_is_unfinished > 0.0,
+        REPAY_LOAN: ~flat & (margin_loan_fraction > margin_loan_limit),
+        ADJUST_DELTA: ~flat & (net_delta_fraction > net_delta_trade),
+        WITHDRAWAL: ~flat & (withdrawal_pending > 0.0),
+        ENTRY: flat & (entry_is_due > 0.0),
+        SCALE_UP: ~flat & (scaling_rule == SCALE_UP.code),
+        SCALE_DOWN: ~flat & (scaling_rule == SCALE_DOWN.code),
+    }
+    return first_that_applies(RULES, applies)
 
 
 @tag(stage="orders", unit="intent")

@@ -48,6 +48,7 @@ RULES = (
     INVEST_EXCESS,
     ADD_IDLE,
 )
+"""In order of priority: of those that apply at a row, the first decides."""
 
 
 @tag(stage="decision", unit="flag")
@@ -263,7 +264,7 @@ def decision(
     withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
-    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+    """Code of the rule that applies at each row, 0 to hold; of those that apply, the first of ``RULES`` wins.
 
     Shape:  (rows,).
     Source: [domain] 3.0 and 3.2, rulings 16 to 18 and 33.
@@ -277,20 +278,20 @@ def decision(
     if entry_only:
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     has_short, idle_max = worst_margin_ratio < NOT_APPLICABLE, position_deviation_threshold * equity_usd
-    rules = (
-        (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
-        (~flat & (health_is_low > 0.0), EXIT_HEALTH),
-        (exit_is_unfinished > 0.0, FINISH_EXIT),
-        (~flat & (worst_margin_ratio < margin_warning), RESTORE_MARGIN),
-        (~flat & (net_delta_fraction > net_delta_trade), ADJUST_DELTA),
-        (dust_is_due > 0.0, SELL_DUST),
-        (~flat & (withdrawal_pending > 0.0), WITHDRAWAL),
-        (flat & (deployable_usdt > min_trade_usd) & (cooldown_over > 0.0), ENTRY),
-        (~flat & (idle_eth_is_due > 0.0), STAKE_IDLE),
-        (~flat & has_short & (worst_margin_ratio > margin_excess), INVEST_EXCESS),
-        (~flat & (idle_usdt > np.maximum(idle_max, min_trade_usd)), ADD_IDLE),
-    )
-    return first_that_applies(rules)
+    applies = {
+        EXIT_MARGIN: ~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)),
+        EXIT_HEALTH: ~flat & (health_is_low > 0.0),
+        FINISH_EXIT: exit_is_unfinished > 0.0,
+        RESTORE_MARGIN: ~flat & (worst_margin_ratio < margin_warning),
+        ADJUST_DELTA: ~flat & (net_delta_fraction > net_delta_trade),
+        SELL_DUST: dust_is_due > 0.0,
+        WITHDRAWAL: ~flat & (withdrawal_pending > 0.0),
+        ENTRY: flat & (deployable_usdt > min_trade_usd) & (cooldown_over > 0.0),
+        STAKE_IDLE: ~flat & (idle_eth_is_due > 0.0),
+        INVEST_EXCESS: ~flat & has_short & (worst_margin_ratio > margin_excess),
+        ADD_IDLE: ~flat & (idle_usdt > np.maximum(idle_max, min_trade_usd)),
+    }
+    return first_that_applies(RULES, applies)
 
 
 @tag(stage="orders", unit="book")

@@ -22,6 +22,7 @@ ADD_IDLE = DecisionRule(
     4, "position_deviation_threshold_exceeded", DecisionType.REBALANCE, StrategyIntent.ENTRY_PARTIAL
 )
 RULES = (EXIT_HEALTH, WITHDRAWAL, ENTRY, ADD_IDLE)
+"""In order of priority: of those that apply at a row, the first decides."""
 
 
 @tag(stage="decision", unit="rule", role="decision", record="decision")
@@ -36,7 +37,7 @@ def decision(
     withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
-    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+    """Code of the rule that applies at each row, 0 to hold; of those that apply, the first of ``RULES`` wins.
 
     Shape:  (rows,).
     Source: [domain] 3.0 and 3.2, rulings 14 and 33.
@@ -49,13 +50,13 @@ def decision(
     if entry_only:
         return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     can_deploy = deployable_usd > min_trade_usd
-    rules = (
-        (~is_flat & (health_factor < health_factor_min), EXIT_HEALTH),
-        (~is_flat & (withdrawal_pending > 0.0), WITHDRAWAL),
-        (is_flat & can_deploy, ENTRY),
-        (~is_flat & can_deploy & (idle_is_due > 0.0), ADD_IDLE),
-    )
-    return first_that_applies(rules)
+    applies = {
+        EXIT_HEALTH: ~is_flat & (health_factor < health_factor_min),
+        WITHDRAWAL: ~is_flat & (withdrawal_pending > 0.0),
+        ENTRY: is_flat & can_deploy,
+        ADD_IDLE: ~is_flat & can_deploy & (idle_is_due > 0.0),
+    }
+    return first_that_applies(RULES, applies)
 
 
 @tag(stage="orders", unit="intent")

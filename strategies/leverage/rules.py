@@ -32,6 +32,7 @@ ADD_IDLE = DecisionRule(
 )
 SELL_DUST = DecisionRule(4, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
 RULES = (EXIT_LTV, REDUCE_HEALTH, REDUCE_LTV, SELL_DUST, WITHDRAWAL, ENTRY, INCREASE_LTV, ADD_IDLE)
+"""In order of priority: of those that apply at a row, the first decides."""
 
 
 @tag(stage="decision", unit="eth")
@@ -103,7 +104,7 @@ def decision(
     withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
-    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+    """Code of the rule that applies at each row, 0 to hold; of those that apply, the first of ``RULES`` wins.
 
     Shape:  (rows,).
     Source: [domain] 3.0 and 3.2, rulings 14, 15 (the cooldown after a risk exit), 19 and 33.
@@ -117,17 +118,17 @@ def decision(
     if entry_only:
         return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     can_deploy, may_lever = deployable_usd > min_trade_usd, cooldown_over > 0.0
-    rules = (
-        (~is_flat & (ltv > ltv_max), EXIT_LTV),
-        (~is_flat & (health_factor < health_factor_min), REDUCE_HEALTH),
-        (ltv_gap > ltv_drift_tolerance, REDUCE_LTV),
-        (dust_is_due > 0.0, SELL_DUST),
-        (~is_flat & (withdrawal_pending > 0.0), WITHDRAWAL),
-        (is_flat & can_deploy & may_lever, ENTRY),
-        ((ltv_gap < -ltv_drift_tolerance) & may_lever, INCREASE_LTV),
-        (~is_flat & can_deploy & may_lever & (idle_is_due > 0.0), ADD_IDLE),
-    )
-    return first_that_applies(rules)
+    applies = {
+        EXIT_LTV: ~is_flat & (ltv > ltv_max),
+        REDUCE_HEALTH: ~is_flat & (health_factor < health_factor_min),
+        REDUCE_LTV: ltv_gap > ltv_drift_tolerance,
+        SELL_DUST: dust_is_due > 0.0,
+        WITHDRAWAL: ~is_flat & (withdrawal_pending > 0.0),
+        ENTRY: is_flat & can_deploy & may_lever,
+        INCREASE_LTV: (ltv_gap < -ltv_drift_tolerance) & may_lever,
+        ADD_IDLE: ~is_flat & can_deploy & may_lever & (idle_is_due > 0.0),
+    }
+    return first_that_applies(RULES, applies)
 
 
 @tag(stage="orders", unit="book")

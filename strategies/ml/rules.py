@@ -40,6 +40,7 @@ RULES = (
     EXIT_NEUTRAL,
     ENTRY,
 )
+"""In order of priority: of those that apply at a row, the first decides."""
 
 
 @tag(stage="positions", unit="fraction")
@@ -184,7 +185,7 @@ def decision(
     withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
-    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+    """Code of the rule that applies at each row, 0 to hold; of those that apply, the first of ``RULES`` wins.
 
     Shape:  (rows,).
     Source: [domain] 3.2, rulings 17, 26 and 33.
@@ -204,19 +205,19 @@ def decision(
     can_enter = (cooldown_over > 0.0) & (equity_usd > min_trade_usd)
     enters = has_direction & (target_direction != kept_direction) & can_enter
     stopped, taken = sum_columns(stop_touched) > 0.0, sum_columns(target_touched) > 0.0
-    rules = (
-        (stopped & enters, STOP_THEN_ENTRY),
-        (taken & enters & ~stopped, TARGET_THEN_ENTRY),
-        (stopped, STOP_LOSS),
-        (taken, TAKE_PROFIT),
-        (~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)), EXIT_MARGIN),
-        (~flat & (worst_margin_ratio < margin_reduce), REDUCE_MARGIN),
-        (~flat & (withdrawal_pending > 0.0), WITHDRAWAL),
-        (~flat & enters, REVERSE),
-        (~flat & (target_direction == NEUTRAL), EXIT_NEUTRAL),
-        (flat & enters, ENTRY),
-    )
-    return first_that_applies(rules)
+    applies = {
+        STOP_THEN_ENTRY: stopped & enters,
+        TARGET_THEN_ENTRY: taken & enters & ~stopped,
+        STOP_LOSS: stopped,
+        TAKE_PROFIT: taken,
+        EXIT_MARGIN: ~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)),
+        REDUCE_MARGIN: ~flat & (worst_margin_ratio < margin_reduce),
+        WITHDRAWAL: ~flat & (withdrawal_pending > 0.0),
+        REVERSE: ~flat & enters,
+        EXIT_NEUTRAL: ~flat & (target_direction == NEUTRAL),
+        ENTRY: flat & enters,
+    }
+    return first_that_applies(RULES, applies)
 
 
 @tag(stage="orders", unit="book")

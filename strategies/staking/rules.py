@@ -19,6 +19,7 @@ ADD_IDLE = DecisionRule(
 )
 SELL_DUST = DecisionRule(1, "dust_above_threshold", DecisionType.SELL_DUST, StrategyIntent.SELL_DUST)
 RULES = (SELL_DUST, WITHDRAWAL, ENTRY, ADD_IDLE)
+"""In order of priority: of those that apply at a row, the first decides."""
 
 
 @tag(stage="decision", unit="flag")
@@ -73,7 +74,7 @@ def decision(
     withdrawal_pending: float,
     entry_only: bool,
 ) -> Column:
-    """Code of the rule that applies at each row, 0 to hold; the earliest rule in priority wins.
+    """Code of the rule that applies at each row, 0 to hold; of those that apply, the first of ``RULES`` wins.
 
     A withdrawal that waits for the queue asks for nothing more until the queue has paid.
 
@@ -88,13 +89,13 @@ def decision(
     if entry_only:
         return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
     can_deploy = deployable_usd > min_trade_usd
-    rules = (
-        (dust_is_due > 0.0, SELL_DUST),
-        (~is_flat & (withdrawal_pending > 0.0) & (queued_eth == 0.0), WITHDRAWAL),
-        (is_flat & can_deploy, ENTRY),
-        (~is_flat & can_deploy & (idle_is_due > 0.0), ADD_IDLE),
-    )
-    return first_that_applies(rules)
+    applies = {
+        SELL_DUST: dust_is_due > 0.0,
+        WITHDRAWAL: ~is_flat & (withdrawal_pending > 0.0) & (queued_eth == 0.0),
+        ENTRY: is_flat & can_deploy,
+        ADD_IDLE: ~is_flat & can_deploy & (idle_is_due > 0.0),
+    }
+    return first_that_applies(RULES, applies)
 
 
 @tag(stage="orders", unit="intent")

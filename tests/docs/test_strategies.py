@@ -94,6 +94,6 @@ def test_basis_gives_the_numbers_of_its_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("page", "rules"), [(LENDING, lending.RULES), (BASIS, basis.RULES)])
 def test_the_page_lists_the_rules_in_their_priority(page: Path, rules: Sequence[DecisionRule]) -> None:
-    table = next(table for table in tables(page) if table[0][0] == "Priority")
+    table = next(table for table in tables(page) if table[0][0] == "Rule")
     listed = [(row[0], row[1].strip("`"), row[3]) for row in table[1:-1]]
     assert listed == [(str(rule.code), rule.reason, rule.decision_type.value) for rule in rules]
