@@ -124,6 +124,17 @@ def sum_parts(parts: list[Column]) -> Column:
     return frozen(total)
 
 
+def any_of_parts(parts: list[Column]) -> Column:
+    """1 where any of the flags is raised, else 0.
+
+    Shape: each (rows,), and so the result.
+
+    >>> any_of_parts([np.array([0.0, 1.0]), np.array([0.0, 0.0])]).tolist()
+    [0.0, 1.0]
+    """
+    return frozen(reduce(np.maximum, parts))
+
+
 def running_sum(flows: Column, start: float | Column) -> Column:
     """Balance after each flow, beginning with ``start`` before the first: exact across any split of the rows.
 

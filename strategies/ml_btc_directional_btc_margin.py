@@ -12,6 +12,9 @@ MODE: Final = ModeSpec(
     quantity_parts=("margined_quantity",),
     value_parts=("margined_value_usd",),
     features=features(perps=True, directional=True, coin_margin=True),
+    breaches=("margin_breach", "delta_breach"),
+    warnings=("near_margin_limit",),
+    liquidations=("margin_liquidation_due",),
     entry_operations=(),
     exit_operations=(),
 )

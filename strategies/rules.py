@@ -17,6 +17,8 @@ class ModeSpec:
 
     quantity_parts, value_parts: exposure nodes summed into ``asset_quantity`` and ``asset_value_usd``.
     staked_parts: quantity nodes that make up the hedged ETH of a hedged mode, at the ratios of the row before.
+    breaches, warnings: flags of limits that are crossed or near, in the order in which they are told; liquidations:
+    flags of rows at which a venue may act.
     entry_operations, exit_operations: operations of one full entry and one full exit that pay gas.
     operations_per_venue: those that both pay again for each exchange.
     """
@@ -31,6 +33,9 @@ class ModeSpec:
     exit_operations: tuple[str, ...]
     staked_parts: tuple[str, ...] = ("wallet_quantity",)
     operations_per_venue: tuple[str, ...] = ()
+    breaches: tuple[str, ...] = ("health_breach",)
+    warnings: tuple[str, ...] = ("near_health_limit",)
+    liquidations: tuple[str, ...] = ()
 
 
 def features(

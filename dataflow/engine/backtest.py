@@ -20,9 +20,10 @@ from dataflow.execution.venue_set import VenueSet, VenueSetup
 from dataflow.graph.build import Graph, build_graph
 from dataflow.graph.column_facts import ColumnFacts, column_facts
 from dataflow.graph.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
-from dataflow.graph.inputs import Parameters, breach_limits, build_parameters
+from dataflow.graph.inputs import Parameters, build_parameters
 from dataflow.graph.market_rows import MarketRows
 from dataflow.graph.proof import prove
+from dataflow.graph.risk_flags import RiskFlags
 from dataflow.graph.state import RunState
 from dataflow.graph.validation import CallCheck, validate_operations, validate_stage
 from dataflow.journal.component_logs import ComponentLogs
@@ -218,7 +219,8 @@ class Backtest:
 
         made = venues.make(self.config, self.parameters, rows.snapshot(0))
         policy = self._policy(venues)
-        watch = BreakWatch(breach_limits(self.parameters), "" if watch_from is None else str(watch_from))
+        limits = RiskFlags.of(self.graph, self.spec, self.parameters.inputs)
+        watch = BreakWatch(limits, "" if watch_from is None else str(watch_from))
         journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy, watch, made)
         engine = self._engine(
             rows,

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
@@ -58,7 +58,6 @@ TARGETS: Final = (
 """What every run needs; the graph of a mode is what these and those below depend on."""
 
 WHERE_THERE: Final = (
-    "liquidation_due",
     "liquidation_price",
     "liquidation_cost_usd",
     "ltv_after_liquidation",
@@ -155,6 +154,9 @@ def build_graph(
         "quantity_parts": [*spec.quantity_parts, *(f"{part}_quantity" for part in more)],
         "value_parts": [*spec.value_parts, *(f"{part}_value_usd" for part in more)],
         "staked_parts": [*spec.staked_parts, *(f"{part}_quantity" for part in claimed)],
+        "breaches": list(spec.breaches),
+        "warnings": list(spec.warnings),
+        "liquidations": list(spec.liquidations),
         "claims": claims,
         "rewards": rewards,
         "loop": loop,
@@ -162,7 +164,9 @@ def build_graph(
     }
     built = _built(spec, config, adapters)
     known = built.graph.nodes
-    wanted = (*TARGETS, *(REWARD_TARGETS if rewards else ()), *(name for name in WHERE_THERE if name in known))
+    wanted = [*TARGETS, *(REWARD_TARGETS if rewards else ()), *(name for name in WHERE_THERE if name in known)]
+    if spec.liquidations:
+        wanted.append("liquidation_due")
     needed = _needed(known, wanted, spec.mode)
     ordered = [name for name in _running_order(known, needed) if not known[name].user_defined]
     inputs = frozenset(name for name in needed if known[name].user_defined)
@@ -186,7 +190,7 @@ def _first_sentence(error: Exception) -> str:
     return " ".join(str(error).removeprefix("Error: ").split()).partition(". ")[0] or type(error).__name__
 
 
-def _needed(known: Mapping[str, HamiltonNode], targets: tuple[str, ...], mode: str) -> frozenset[str]:
+def _needed(known: Mapping[str, HamiltonNode], targets: Iterable[str], mode: str) -> frozenset[str]:
     """Names of the targets and of all that they depend on; ENGINE-001 for a target that no node gives."""
     for name in targets:
         if name not in known or known[name].user_defined:

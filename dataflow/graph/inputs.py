@@ -146,21 +146,6 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
     return Parameters(inputs, axes, groups, costs, {name: usd for name, usd in largest.items() if usd is not None})
 
 
-def breach_limits(parameters: Parameters) -> dict[str, tuple[str, float]]:
-    """Name of each breach to the column that it bounds and the limit, as the breach nodes compare them."""
-    bounded = {
-        "cex_margin_ratio": ("worst_margin_ratio", "margin_reduce"),
-        "delta_risk": ("net_delta_fraction", "delta_tolerance"),
-        "liquidation_risk": ("health_factor", "health_factor_min"),
-    }
-    inputs = parameters.inputs
-    return {
-        breach: (column, limit)
-        for breach, (column, name) in bounded.items()
-        if isinstance(limit := inputs.get(name), float)
-    }
-
-
 def liquidation_thresholds(config: RunConfig) -> dict[str, float]:
     """Liquidation threshold of each reserve: that of the e-mode for staking tokens of a leveraged mode.
 

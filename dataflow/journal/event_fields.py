@@ -42,30 +42,3 @@ RISK_FIELDS: Mapping[str, str] = {
     "risk_score": "risk_score",
 }
 """Field of a RiskAssessment to the node it shows."""
-
-
-BREACHES: Mapping[str, str] = {
-    "margin_breach": "cex_margin_ratio",
-    "delta_breach": "delta_risk",
-    "ltv_breach": "ltv_risk",
-    "health_breach": "liquidation_risk",
-}
-"""Flag of a limit that is crossed to the kind of risk."""
-
-WARNINGS: Mapping[str, str] = {"near_margin_limit": "cex_margin_ratio", "near_health_limit": "liquidation_risk"}
-"""Flag of a limit that is near to the kind of risk, in modes that have both."""
-
-
-def risk_notes(columns: Columns, row: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Warnings and breaches of one row, by the name of what is near or over its limit."""
-    breaches = _named(BREACHES, columns, row)
-    if not breaches and columns["breach_detected"][row] > 0.0:
-        breaches = ("liquidation_risk",)
-    warnings = _named(WARNINGS, columns, row)
-    if not warnings and columns["risk_warning"][row] > 0.0:
-        warnings = ("cex_margin_ratio" if "margin_breach" in columns else "liquidation_risk",)
-    return warnings, breaches
-
-
-def _named(flags: Mapping[str, str], columns: Columns, row: int) -> tuple[str, ...]:
-    return tuple(text for name, text in flags.items() if name in columns and columns[name][row] > 0.0)

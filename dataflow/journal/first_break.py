@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from dataflow.journal.event_fields import Columns, risk_notes
+from dataflow.graph.risk_flags import RiskFlag, RiskFlags
+from dataflow.journal.event_fields import Columns
 from dataflow.maths.deltas import Deltas
 from schemas.errors import ErrorCode, PlatformError
 from schemas.models.results import BreakKind, FirstBreak
@@ -16,12 +17,12 @@ from schemas.operations import ExecutionStatus
 class BreakWatch:
     """Keeps the first thing that goes wrong of those it is told, in the order in which they happened.
 
-    limits: breach to the column that it bounds and the limit. watch_from: text of the instant from which it counts.
+    limits: the flags of the mode's limits. watch_from: text of the instant from which a break counts.
     """
 
-    def __init__(self, limits: Mapping[str, tuple[str, float]] | None = None, watch_from: str = "") -> None:
+    def __init__(self, limits: RiskFlags | None = None, watch_from: str = "") -> None:
         self.first: FirstBreak | None = None
-        self._limits, self._watch_from = limits or {}, watch_from
+        self.limits, self._watch_from = limits or RiskFlags(), watch_from
         self._crossed: frozenset[str] = frozenset()
 
     @contextmanager
@@ -43,11 +44,11 @@ class BreakWatch:
             return
         for row in np.flatnonzero(breached).tolist():
             before = self._crossed if row == 0 or breached[row - 1] else frozenset()
-            self._crossed = frozenset(risk_notes(columns, row)[1])
+            self._crossed = frozenset(self.limits.notes(columns, row)[1])
             if self._crossed - before and texts[row] >= self._watch_from:
                 name = min(self._crossed - before)
-                bounded, limit = self._limits.get(name, ("", None))
-                value = float(columns[bounded][row]) if bounded in columns else None
+                flag = self.limits.breach_of(name)
+                value, limit = (None, None) if flag is None else (_bounded(flag, columns, row), flag.limit)
                 self._keep(BreakKind.RISK_BREACH, name, texts[row], value=value, limit=limit)
                 return
         if not breached[-1]:
@@ -81,3 +82,8 @@ class BreakWatch:
     ) -> None:
         if self.first is None and timestamp >= self._watch_from:
             self.first = FirstBreak(kind=kind, what=what, at=timestamp, code=code, value=value, limit=limit)
+
+
+def _bounded(flag: RiskFlag, columns: Columns, row: int) -> float | None:
+    """What the flag compares with its limit, None where it compares no single column."""
+    return None if flag.bounds is None else float(columns[flag.bounds][row])

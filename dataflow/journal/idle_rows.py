@@ -12,18 +12,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from dataflow.graph.risk_flags import RiskFlags
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.event_fields import (
-    BREACHES,
     HOLD_REASON,
     RISK_FIELDS,
     RISK_LEVELS,
     TRIGGER,
-    WARNINGS,
     Columns,
     exposure_columns,
     position_columns,
-    risk_notes,
 )
 from dataflow.records.log.bulk_lines import FieldValue
 from dataflow.records.log.event_log import DomainEventLogger
@@ -80,6 +78,7 @@ class QuietContext:
     assets: tuple[str, ...]
     attribution_types: tuple[str, ...]
     position_source: PositionSource
+    limits: RiskFlags
 
 
 def margin_price_usd(columns: Columns, groups: PositionGroups) -> Column:
@@ -183,7 +182,7 @@ class QuietRows:
                 "share_class_value": columns["equity_share_class"],
             },
         )
-        _write_risk(log, instants, columns, position + 2)
+        _write_risk(log, self.context.limits, instants, columns, position + 2)
         levels = tuple(RISK_LEVELS[int(level)].value for level in columns["risk_level"])
         log.log_rows(
             StrategyDecision,
@@ -247,17 +246,18 @@ def _pnl_fields(columns: Columns, context: QuietContext, texts: Sequence[str]) -
     }
 
 
-def _write_risk(log: DomainEventLogger, instants: Instants, columns: Columns, order: Numbers) -> None:
+def _write_risk(
+    log: DomainEventLogger, limits: RiskFlags, instants: Instants, columns: Columns, order: Numbers
+) -> None:
     """Risk lines in one batch for each pattern of level, warnings and breaches."""
-    flags = [columns[name] for name in ("risk_level", "risk_warning", *WARNINGS, *BREACHES) if name in columns]
-    flags.append(columns["breach_detected"])
+    flags = [columns[name] for name in ("risk_level", *limits.nodes)]
     patterns = np.zeros(len(order), dtype=np.int64)
     for flag in flags:
         patterns = patterns * 4 + flag.astype(np.int64)
     for pattern in np.unique(patterns):
         chosen = patterns == pattern
         some = {name: column[chosen] for name, column in columns.items()}
-        warnings, breaches = risk_notes(some, 0)
+        warnings, breaches = limits.notes(some, 0)
         log.log_rows(
             RiskAssessment,
             order=order[chosen],

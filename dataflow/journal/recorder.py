@@ -23,7 +23,6 @@ from dataflow.journal.event_fields import (
     Columns,
     exposure_columns,
     position_columns,
-    risk_notes,
 )
 from dataflow.journal.first_break import BreakWatch
 from dataflow.journal.idle_rows import (
@@ -154,6 +153,7 @@ class Journal:
                 context.assets,
                 context.attribution_types,
                 context.position_source,
+                self.watch.limits,
             )
         )
         self._envelope = {"correlation_id": context.correlation_id, "pid": context.pid}
@@ -354,7 +354,7 @@ class Journal:
             total_value_usd=equity_usd,
             share_class_value=float(columns["equity_share_class"][row]),
         )
-        warnings, breaches = risk_notes(columns, row)
+        warnings, breaches = self.watch.limits.notes(columns, row)
         self._components.info("ExposureMonitor", "exposure calculated", timestamp, equity_usd=equity_usd)
         self._components.info(
             "RiskMonitor", "risk assessed", timestamp, warnings=list(warnings), breaches=list(breaches)
@@ -372,7 +372,7 @@ class Journal:
 
     def breach_of_row(self, timestamp: str, columns: Columns) -> None:
         """An error event if a breach begins or ends with a one-row set of columns."""
-        breaches = risk_notes(columns, 0)[1]
+        breaches = self.watch.limits.notes(columns, 0)[1]
         self.watch.rows((timestamp,), columns, columns["breach_detected"] > 0.0)
         if bool(breaches) != self.breached:
             self.breach(timestamp, breaches, order=self.order)
@@ -530,7 +530,7 @@ class Journal:
         position = starts + health + 2 * settled
         breaches = position + BEFORE_DECISION * has_lines
         for row in np.flatnonzero(edges).tolist():
-            self.breach(texts[row], risk_notes(columns, row)[1], order=int(breaches[row]))
+            self.breach(texts[row], self.watch.limits.notes(columns, row)[1], order=int(breaches[row]))
         if is_last:
             self._numbered(HealthStatusEvent, texts[-1], int(ends[-1]) - 1, **self._health_fields())
         self.order = int(ends[-1])

@@ -5,14 +5,13 @@ here has one collateral and one debt, as every levered mode does.
 """
 
 import numpy as np
-import numpy.typing as npt
-from hamilton.function_modifiers import config, tag
+from hamilton.function_modifiers import config, group, inject, resolve_from_config, source, tag, value
 
 from dataflow.maths.costs import CostModel
 from dataflow.maths.deltas import Deltas
 from dataflow.maths.liquidation import ClosedAccount, closed_account
 from schemas.instruments import a_token_key, cex_key, debt_key, perp_key
-from schemas.units import NOT_APPLICABLE, Column, column, frozen, sum_columns
+from schemas.units import NOT_APPLICABLE, Column, any_of_parts, column, frozen, sum_columns
 
 
 @tag(stage="risk", unit="usd")
@@ -240,72 +239,63 @@ def liquidation_cost_usd__both(
     return frozen(sum_columns(perp_notional_usd * forced_close_fee) + seizable_collateral_usd - liquidatable_debt_usd)
 
 
-@tag(stage="risk", unit="flag", role="liquidation")
-@config.when(perps=True, borrowing=False, directional=False)
-def liquidation_due__margin(worst_margin_ratio: Column, margin_liquidation: float) -> Column:
+@tag(stage="risk", unit="flag")
+@config.when(directional=False)
+def margin_liquidation_due__book(worst_margin_ratio: Column, margin_liquidation: float) -> Column:
     """1 where an exchange closes the perpetuals of the account.
 
     Shape:  (rows,).
     Source: [domain] rulings 17 and 21.
 
-    >>> liquidation_due__margin(np.array([0.05, 0.1]), 0.1).tolist()
+    >>> margin_liquidation_due__book(np.array([0.05, 0.1]), 0.1).tolist()
     [1.0, 0.0]
     """
     return frozen((worst_margin_ratio < margin_liquidation).astype(np.float64))
 
 
-@tag(stage="risk", unit="flag", role="liquidation")
-@config.when(perps=False, borrowing=True)
-def liquidation_due__health(health_factor: Column, ltv: Column, health_factor_liquidation: float) -> Column:
-    """1 where a liquidator may repay debt for collateral, of which there must be some.
-
-    Shape:  (rows,).
-    Source: [domain] ruling 22.
-
-    >>> liquidation_due__health(np.array([0.99, 0.99, 1.0]), np.array([0.96, 999.0, 0.95]), 1.0).tolist()
-    [1.0, 0.0, 0.0]
-    """
-    return frozen(_is_unhealthy(health_factor, ltv, health_factor_liquidation).astype(np.float64))
-
-
-@tag(stage="risk", unit="flag", role="liquidation")
-@config.when(perps=True, borrowing=True)
-def liquidation_due__margin_and_health(
-    worst_margin_ratio: Column,
-    health_factor: Column,
-    ltv: Column,
-    margin_liquidation: float,
-    health_factor_liquidation: float,
-) -> Column:
-    """1 where an exchange closes the perpetuals of the account, or a liquidator may repay its debt.
-
-    Shape:  (rows,).
-    Source: [domain] rulings 17, 21 and 22.
-
-    >>> liquidation_due__margin_and_health(np.array([0.5]), np.array([0.9]), np.array([1.0]), 0.1, 1.0).tolist()
-    [1.0]
-    """
-    is_unhealthy = _is_unhealthy(health_factor, ltv, health_factor_liquidation)
-    return frozen(((worst_margin_ratio < margin_liquidation) | is_unhealthy).astype(np.float64))
-
-
-def _is_unhealthy(health_factor: Column, ltv: Column, least: float) -> npt.NDArray[np.bool_]:
-    return (health_factor < least) & (ltv < NOT_APPLICABLE)
-
-
-@tag(stage="risk", unit="flag", role="liquidation")
-@config.when(perps=True, directional=True)
-def liquidation_due__directional(margin_ratio: Column, level_touched: Column, margin_liquidation: float) -> Column:
+@tag(stage="risk", unit="flag")
+@config.when(directional=True)
+def margin_liquidation_due__levels(margin_ratio: Column, level_touched: Column, margin_liquidation: float) -> Column:
     """1 where an exchange closes a perpetual that neither its stop nor its target had closed before.
 
     Shape:  (rows,).
     Source: [domain] rulings 17, 21 and 26.
 
-    >>> liquidation_due__directional(np.array([[0.05, 0.5]]), np.array([[1.0, 0.0]]), 0.1).tolist()
+    >>> margin_liquidation_due__levels(np.array([[0.05, 0.5]]), np.array([[1.0, 0.0]]), 0.1).tolist()
     [0.0]
     """
     is_due = (margin_ratio < margin_liquidation) & (level_touched == 0.0)
     return frozen(is_due.any(axis=1).astype(np.float64))
+
+
+@tag(stage="risk", unit="flag")
+def health_liquidation_due(health_factor: Column, ltv: Column, health_factor_liquidation: float) -> Column:
+    """1 where a liquidator may repay debt for collateral, of which there must be some.
+
+    Shape:  (rows,).
+    Source: [domain] ruling 22.
+
+    >>> health_liquidation_due(np.array([0.99, 0.99, 1.0]), np.array([0.96, 999.0, 0.95]), 1.0).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    is_unhealthy = (health_factor < health_factor_liquidation) & (ltv < NOT_APPLICABLE)
+    return frozen(is_unhealthy.astype(np.float64))
+
+
+@tag(stage="risk", unit="flag", role="liquidation")
+@resolve_from_config(
+    decorate_with=lambda liquidations: inject(parts=group(*map(source, liquidations)) if liquidations else value([]))
+)
+def liquidation_due(parts: list[Column]) -> Column:
+    """1 where any venue of the mode may liquidate.
+
+    Shape:  (rows,).
+    Source: [domain] rulings 21 and 22.
+
+    >>> liquidation_due([np.zeros(1), np.ones(1)]).tolist()
+    [1.0]
+    """
+    return any_of_parts(parts)
 
 
 @tag(stage="decision", unit="flag")

@@ -4,9 +4,9 @@ A ratio that does not exist is 999 (health factor without debt, margin ratio wit
 """
 
 import numpy as np
-from hamilton.function_modifiers import config, tag
+from hamilton.function_modifiers import config, group, inject, resolve_from_config, source, tag
 
-from schemas.units import NOT_APPLICABLE, Column, frozen, min_of_columns, sum_columns
+from schemas.units import NOT_APPLICABLE, Column, any_of_parts, frozen, min_of_columns, sum_columns
 
 # Weights and steps of the risk score: [domain] 4.4.
 _HEALTH_WEIGHT, _LTV_WEIGHT, _MARGIN_WEIGHT = 0.4, 0.3, 0.3
@@ -281,188 +281,110 @@ def _steps(is_beyond: np.ufunc, values: Column, levels: tuple[float, ...]) -> Co
     return steps
 
 
-@tag(stage="risk", unit="flag")
-@config.when(perps=True)
-def margin_breach__perps(worst_margin_ratio: Column, margin_reduce: float) -> Column:
+@tag(stage="risk", unit="flag", risk="cex_margin_ratio", bounds="worst_margin_ratio", limit="margin_reduce")
+def margin_breach(worst_margin_ratio: Column, margin_reduce: float) -> Column:
     """1 where the worst margin ratio is under the level that reduces the book.
 
     Shape:  (rows,).
     Source: [domain] ruling 17.
 
-    >>> margin_breach__perps(np.array([0.25, 0.35]), 0.30).tolist()
+    >>> margin_breach(np.array([0.25, 0.35]), 0.30).tolist()
     [1.0, 0.0]
     """
     return frozen((worst_margin_ratio < margin_reduce).astype(np.float64))
 
 
-@tag(stage="risk", unit="flag")
-@config.when(perps=True)
-def delta_breach__perps(net_delta_fraction: Column, delta_tolerance: float) -> Column:
+@tag(stage="risk", unit="flag", risk="delta_risk", bounds="net_delta_fraction", limit="delta_tolerance")
+def delta_breach(net_delta_fraction: Column, delta_tolerance: float) -> Column:
     """1 where the unhedged share of the long leg is over the alert tolerance.
 
     Shape:  (rows,).
     Source: [domain] ruling 16.
 
-    >>> delta_breach__perps(np.array([0.001, 0.01]), 0.005).tolist()
+    >>> delta_breach(np.array([0.001, 0.01]), 0.005).tolist()
     [0.0, 1.0]
     """
     return frozen((net_delta_fraction > delta_tolerance).astype(np.float64))
 
 
-@tag(stage="risk", unit="flag")
-@config.when(borrowing=True)
-def health_breach__debt(health_factor: Column, health_factor_min: float) -> Column:
-    """1 where the health factor is under its limit.
-
-    Shape:  (rows,).
-    Source: [domain] 3.2 and 4.4.
-
-    >>> health_breach__debt(np.array([1.05, 1.2]), 1.1).tolist()
-    [1.0, 0.0]
-    """
-    return frozen((health_factor < health_factor_min).astype(np.float64))
-
-
-@tag(stage="risk", unit="flag")
-@config.when(borrowing=True)
-def ltv_breach__debt(ltv: Column, max_ltv: float) -> Column:
+@tag(stage="risk", unit="flag", risk="ltv_risk", bounds="ltv", limit="max_ltv")
+def ltv_breach(ltv: Column, max_ltv: float) -> Column:
     """1 where the loan-to-value is above the most that the mode may hold.
 
     Shape:  (rows,).
     Source: [domain] section 10, max_ltv.
 
-    >>> ltv_breach__debt(np.array([0.76, 0.7]), 0.75).tolist()
+    >>> ltv_breach(np.array([0.76, 0.7]), 0.75).tolist()
     [1.0, 0.0]
     """
     return frozen((ltv > max_ltv).astype(np.float64))
 
 
-@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
-@config.when(perps=True, borrowing=True)
-def breach_detected__perps_and_debt(
-    margin_breach: Column, delta_breach: Column, ltv_breach: Column, health_breach: Column
-) -> Column:
-    """1 where any enabled limit is crossed: margin, net delta, loan-to-value or health factor.
-
-    Shape:  (rows,).
-    Source: [domain] 4.4.
-
-    >>> breach_detected__perps_and_debt(np.zeros(1), np.zeros(1), np.zeros(1), np.ones(1)).tolist()
-    [1.0]
-    """
-    return np.maximum(np.maximum(margin_breach, delta_breach), np.maximum(ltv_breach, health_breach))
-
-
-@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
-@config.when(perps=False, borrowing=True)
-def breach_detected__debt(ltv_breach: Column, health_breach: Column) -> Column:
-    """1 where the loan-to-value or the health factor crosses its limit.
-
-    Shape:  (rows,).
-    Source: [domain] 4.4.
-
-    >>> breach_detected__debt(np.array([0.0, 1.0]), np.zeros(2)).tolist()
-    [0.0, 1.0]
-    """
-    return np.maximum(ltv_breach, health_breach)
-
-
-@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
-@config.when(perps=True, borrowing=False)
-def breach_detected__perps(margin_breach: Column, delta_breach: Column) -> Column:
-    """1 where any enabled limit is crossed.
-
-    Shape:  (rows,).
-    Source: [domain] 4.4.
-
-    >>> breach_detected__perps(np.array([0.0]), np.array([1.0])).tolist()
-    [1.0]
-    """
-    return np.maximum(margin_breach, delta_breach)
-
-
-@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
-@config.when(perps=False, borrowing=False)
-def breach_detected__lending(health_factor: Column, health_factor_min: float) -> Column:
+@tag(stage="risk", unit="flag", risk="liquidation_risk", bounds="health_factor", limit="health_factor_min")
+def health_breach(health_factor: Column, health_factor_min: float) -> Column:
     """1 where the health factor is under its limit.
 
     Shape:  (rows,).
     Source: [domain] 3.2 and 4.4.
 
-    >>> breach_detected__lending(np.array([999.0, 1.2]), 1.5).tolist()
-    [0.0, 1.0]
+    >>> health_breach(np.array([1.05, 1.2]), 1.1).tolist()
+    [1.0, 0.0]
     """
     return frozen((health_factor < health_factor_min).astype(np.float64))
 
 
-@tag(stage="risk", unit="flag")
-@config.when(perps=True, borrowing=True)
-def near_margin_limit__perps_and_debt(worst_margin_ratio: Column, margin_warning: float) -> Column:
+@tag(stage="risk", unit="flag", record="breach_detected", carry="breach_before")
+@resolve_from_config(decorate_with=lambda breaches: inject(parts=group(*map(source, breaches))))
+def breach_detected(parts: list[Column]) -> Column:
+    """1 where any limit of the mode is crossed.
+
+    Shape:  (rows,).
+    Source: [domain] 4.4.
+
+    >>> breach_detected([np.array([0.0, 0.0]), np.array([0.0, 1.0])]).tolist()
+    [0.0, 1.0]
+    """
+    return any_of_parts(parts)
+
+
+@tag(stage="risk", unit="flag", risk="cex_margin_ratio")
+def near_margin_limit(worst_margin_ratio: Column, margin_warning: float) -> Column:
     """1 where the worst margin ratio is under its warning level.
 
     Shape:  (rows,).
     Source: [domain] ruling 17.
 
-    >>> near_margin_limit__perps_and_debt(np.array([0.35, 0.45]), 0.40).tolist()
+    >>> near_margin_limit(np.array([0.35, 0.45]), 0.40).tolist()
     [1.0, 0.0]
     """
     return frozen((worst_margin_ratio < margin_warning).astype(np.float64))
 
 
-@tag(stage="risk", unit="flag")
-@config.when(perps=True, borrowing=True)
-def near_health_limit__perps_and_debt(health_factor: Column, health_factor_min: float) -> Column:
+@tag(stage="risk", unit="flag", risk="liquidation_risk")
+def near_health_limit(health_factor: Column, health_factor_min: float) -> Column:
     """1 where the health factor is within a fifth of its limit.
 
     Shape:  (rows,).
     Source: [domain] 3.2; the fifth mirrors the distance of the margin levels.
 
-    >>> near_health_limit__perps_and_debt(np.array([1.2]), 1.1).tolist()
+    >>> near_health_limit(np.array([1.2]), 1.1).tolist()
     [1.0]
     """
     return frozen((health_factor < 1.2 * health_factor_min).astype(np.float64))
 
 
 @tag(stage="risk", unit="flag")
-@config.when(perps=True, borrowing=True)
-def risk_warning__perps_and_debt(near_margin_limit: Column, near_health_limit: Column) -> Column:
-    """1 where margin ratio or health factor is near its limit.
+@resolve_from_config(decorate_with=lambda warnings: inject(parts=group(*map(source, warnings))))
+def risk_warning(parts: list[Column]) -> Column:
+    """1 where the book is near any limit of the mode.
 
     Shape:  (rows,).
     Source: [domain] 3.2 and ruling 17.
 
-    >>> risk_warning__perps_and_debt(np.zeros(1), np.ones(1)).tolist()
+    >>> risk_warning([np.zeros(1), np.ones(1)]).tolist()
     [1.0]
     """
-    return np.maximum(near_margin_limit, near_health_limit)
-
-
-@tag(stage="risk", unit="flag")
-@config.when(perps=True, borrowing=False)
-def risk_warning__perps(worst_margin_ratio: Column, margin_warning: float) -> Column:
-    """1 where the worst margin ratio is under the warning level.
-
-    Shape:  (rows,).
-    Source: [domain] ruling 17.
-
-    >>> risk_warning__perps(np.array([0.35, 0.45]), 0.40).tolist()
-    [1.0, 0.0]
-    """
-    return frozen((worst_margin_ratio < margin_warning).astype(np.float64))
-
-
-@tag(stage="risk", unit="flag")
-@config.when(perps=False)
-def risk_warning__lending(health_factor: Column, health_factor_min: float) -> Column:
-    """1 where the health factor is within a fifth of its limit.
-
-    Shape:  (rows,).
-    Source: [domain] 3.2; the fifth mirrors the distance of the margin levels.
-
-    >>> risk_warning__lending(np.array([999.0, 1.7]), 1.5).tolist()
-    [0.0, 1.0]
-    """
-    return frozen((health_factor < 1.2 * health_factor_min).astype(np.float64))
+    return any_of_parts(parts)
 
 
 @tag(stage="risk", unit="level", record="risk_level", carry="risk_level_before")

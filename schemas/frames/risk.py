@@ -41,6 +41,10 @@ class RiskFrame(StageFrame):
     """Any enabled limit crossed."""
     risk_warning: Series[float] | None = flag()
     """A limit is near."""
+    margin_liquidation_due: Series[float] | None = flag()
+    """An exchange closes the perpetuals of the account."""
+    health_liquidation_due: Series[float] | None = flag()
+    """A liquidator may repay the debt."""
     liquidation_due: Series[float] | None = flag()
     """A venue may liquidate."""
     liquidation_price: Series[float] | None = columns("liquidation_price", "usdt_per_base", ge=0.0, le=USD_MAX)

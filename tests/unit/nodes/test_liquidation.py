@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.journal.event_fields import risk_notes
+from dataflow.config.files import load_run_config
+from dataflow.engine.backtest import Backtest
+from dataflow.graph.risk_flags import RiskFlag, RiskFlags
 from dataflow.nodes import liquidation, risk
 from schemas.units import Column
 
@@ -50,10 +52,11 @@ def test_a_warning_comes_before_the_breach_and_the_breach_before_the_liquidation
     health_factor: float, margin_ratio: float
 ) -> None:
     health, margin, ltv = np.array([health_factor]), np.array([margin_ratio]), np.array([0.9])
-    due = liquidation.liquidation_due__margin_and_health(margin, health, ltv, 0.10, 1.0)
-    margin_breach, health_breach = risk.margin_breach__perps(margin, 0.30), risk.health_breach__debt(health, 1.1)
-    near_margin = risk.near_margin_limit__perps_and_debt(margin, 0.40)
-    near_health = risk.near_health_limit__perps_and_debt(health, 1.1)
+    margin_due = liquidation.margin_liquidation_due__book(margin, 0.10)
+    due = liquidation.liquidation_due([margin_due, liquidation.health_liquidation_due(health, ltv, 1.0)])
+    margin_breach, health_breach = risk.margin_breach(margin, 0.30), risk.health_breach(health, 1.1)
+    near_margin = risk.near_margin_limit(margin, 0.40)
+    near_health = risk.near_health_limit(health, 1.1)
     assert due[0] <= max(margin_breach[0], health_breach[0])
     assert margin_breach[0] <= near_margin[0]
     assert health_breach[0] <= near_health[0]
@@ -77,18 +80,11 @@ def test_a_warning_comes_before_the_breach_and_the_breach_before_the_liquidation
 def test_every_limit_is_told_by_its_name(
     flags: dict[str, float], warnings: tuple[str, ...], breaches: tuple[str, ...]
 ) -> None:
-    names = (
-        "margin_breach",
-        "delta_breach",
-        "ltv_breach",
-        "health_breach",
-        "near_margin_limit",
-        "near_health_limit",
-    )
-    columns = {name: np.array([flags.get(name, 0.0)]) for name in names}
-    columns["breach_detected"] = np.array([float(bool(breaches))])
-    columns["risk_warning"] = np.array([float(bool(warnings))])
-    assert risk_notes(columns, 0) == (warnings, breaches)
+    backtest = Backtest(load_run_config("usdt_market_neutral").config)
+    limits = RiskFlags.of(backtest.graph, backtest.spec, {"max_ltv": 0.75})
+    columns = {name: np.array([flags.get(name, 0.0)]) for name in limits.nodes}
+    assert limits.notes(columns, 0) == (warnings, breaches)
+    assert limits.breach_of("ltv_risk") == RiskFlag("ltv_breach", "ltv_risk", "ltv", 0.75)
 
 
 @given(

@@ -43,8 +43,8 @@ def test_the_worst_venue_counts() -> None:
 )
 def test_margin_levels_are_strict(ratio: float, breach: float, warning: float) -> None:
     worst = np.array([ratio])
-    assert risk.margin_breach__perps(worst, 0.30).tolist() == [breach]
-    assert risk.risk_warning__perps(worst, 0.40).tolist() == [warning]
+    assert risk.margin_breach(worst, 0.30).tolist() == [breach]
+    assert risk.near_margin_limit(worst, 0.40).tolist() == [warning]
 
 
 @pytest.mark.parametrize(
@@ -91,4 +91,4 @@ def test_lending_without_debt_is_healthy() -> None:
     equity = np.array([1.0])
     assert risk.health_factor__no_debt(equity).tolist() == [NOT_APPLICABLE]
     assert risk.ltv__no_debt(equity).tolist() == [0.0]
-    assert risk.breach_detected__lending(np.array([NOT_APPLICABLE, 1.49, 1.5]), 1.5).tolist() == [0.0, 1.0, 0.0]
+    assert risk.health_breach(np.array([NOT_APPLICABLE, 1.49, 1.5]), 1.5).tolist() == [0.0, 1.0, 0.0]
