@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dataflow.nodes import funding
 from schemas.units import HOURS_PER_YEAR, Column
-from strategies import basis
+from strategies.basis import rules as basis
 
 ALLOCATION: Final = np.array([0.5, 0.25, 0.25])
 ENTER, LEAVE = 0.10, 0.02
