@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dataflow.graph.state import GROUPS, PositionGroups
-from dataflow.maths.costs import CostModel, Product
+from dataflow.maths.costs import CostModel, Product, Slippage
 from dataflow.maths.lending.accounts import EModeCategory, liquidation_bonus_of
 from dataflow.maths.lending.fixed_point import WAD
 from dataflow.maths.lending.rules import BASE_CURRENCY_UNIT, VERSIONS, Rules
@@ -14,7 +14,7 @@ from dataflow.maths.leverage import LoopTerms, unwind_rounds
 from dataflow.venues.simulated.pool import LendingTerms, basis_points, reserve_terms
 from schemas.instruments import DUST_TOKENS, LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
-from schemas.models.config_venues import VenueConfig
+from schemas.models.config_venues import SlippageTable, VenueConfig
 from schemas.units import BPS, SECONDS_PER_HOUR, to_wei
 from strategies.rules import ModeSpec
 
@@ -45,7 +45,7 @@ def cost_model(config: RunConfig) -> CostModel:
     """Fees, slippage and gas of the run's venues, less what the scenario switches off."""
     scenario = config.scenario
     fees: dict[tuple[Product, str], float] = {}
-    slippage: dict[tuple[Product, str, str], tuple[float, float, float]] = {}
+    slippage: dict[tuple[Product, str, str], Slippage] = {}
     gas: dict[str, float] = {}
     liquidation_fee = {
         name: venue.liquidation_fee for name, venue in config.venues.items() if venue.liquidation_fee is not None
@@ -56,18 +56,30 @@ def cost_model(config: RunConfig) -> CostModel:
         if venue.fees is not None and venue.fees.perp is not None:
             fees["perp", name] = venue.fees.perp.taker
         if venue.slippage_bps is not None:
-            slippage |= {("spot", name, pair): buckets for pair, buckets in venue.slippage_bps.spot.items()}
-            slippage |= {("perp", name, pair): buckets for pair, buckets in venue.slippage_bps.perp.items()}
-            slippage |= {("swap", name, pair): buckets for pair, buckets in venue.slippage_bps.swap.items()}
+            slippage |= _slippage(name, venue.slippage_bps)
         gas |= {item.value: float(units) for item, units in venue.gas_units.items()}
     return CostModel(
         taker_fee=fees if scenario.fees else {},
-        slippage_bps=slippage if scenario.slippage else {},
+        slippage_by_pair=slippage if scenario.slippage else {},
         gas_units=gas,
         gas_charged=scenario.gas,
         flash_fee_bps=_flash_fee_bps(config) if scenario.fees else 0.0,
         liquidation_fee=liquidation_fee if scenario.fees else {},
     )
+
+
+def _slippage(venue: str, table: SlippageTable) -> dict[tuple[Product, str, str], Slippage]:
+    """Slippage of every pair of a venue, in the venue's own buckets."""
+    products: dict[Product, dict[str, tuple[float, float, float]]] = {
+        "spot": table.spot,
+        "perp": table.perp,
+        "swap": table.swap,
+    }
+    return {
+        (product, venue, pair): Slippage(bucket_bps, table.bucket_bounds_usd)
+        for product, pairs in products.items()
+        for pair, bucket_bps in pairs.items()
+    }
 
 
 def _flash_fee_bps(config: RunConfig) -> float:
@@ -251,7 +263,7 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         "dust_delta": config.mode.dust_delta,
         "dust_gas_multiple": strategy.dust_gas_multiple,
         "position_deviation_threshold": strategy.position_deviation_threshold,
-        "min_trade_usd": strategy.min_trade_usd,
+        "min_trade_usd": _least_trade_usd(config),
         "funding_enter_apr": strategy.funding_enter_apr,
         "funding_leave_apr": strategy.funding_leave_apr,
         "reentry_cooldown_seconds": strategy.reentry_cooldown_hours * SECONDS_PER_HOUR,
@@ -275,6 +287,12 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         values["margin_target"] = levels.warning if target is None else target
         values["margin_liquidation"] = levels.liquidation if config.scenario.liquidation else -np.inf
     return values
+
+
+def _least_trade_usd(config: RunConfig) -> float:
+    """Value at or below which no order of a rebalance is sent: the mode's own, or the largest that a venue asks for."""
+    least = (config.venues[name].min_trade_size_usd for name in config.mode.enabled_venues)
+    return max([config.mode.strategy_config.min_trade_usd, *(usd for usd in least if usd is not None)])
 
 
 def _signal_rules(config: RunConfig) -> dict[str, object]:

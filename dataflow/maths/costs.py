@@ -13,39 +13,45 @@ from schemas.units import BPS
 GWEI: Final = 1e-9
 """ETH per gwei."""
 
-SLIPPAGE_BOUNDS_USD: Final = (50_000.0, 500_000.0)
-"""Notional up to which the first and the second slippage bucket hold; the third is above. [domain] 4.6."""
-
 Product = Literal["spot", "perp", "swap"]
 
 
-def slippage_fraction(notional_usd: float, bucket_bps: tuple[float, float, float]) -> float:
-    """Slippage of a market order of one size.
+@dataclass(frozen=True, slots=True)
+class Slippage:
+    """Slippage of a pair by size of the order.
 
-    notional_usd: size at mid, USD, >= 0. bucket_bps: basis points up to 50k, up to 500k and above.
-    Returns a fraction of one, >= 0. Source: [domain] 4.6.
-
-    >>> [round(slippage_fraction(n, (5.0, 7.0, 13.0)), 6) for n in (50_000.0, 50_000.01, 1e6)]
-    [0.0005, 0.0007, 0.0013]
+    bucket_bps: basis points in the first, second and last bucket. bounds_usd: notional up to which the first and the
+    second hold. Source: [domain] 4.6.
     """
-    for bound, bps in zip(SLIPPAGE_BOUNDS_USD, bucket_bps[:2], strict=True):
-        if notional_usd <= bound:
-            return bps * BPS
-    return bucket_bps[2] * BPS
+
+    bucket_bps: tuple[float, float, float]
+    bounds_usd: tuple[float, float]
+
+    def fraction(self, notional_usd: float) -> float:
+        """Slippage of a market order of one size at mid, USD, >= 0, as a fraction of one, >= 0.
+
+        >>> pair = Slippage((5.0, 7.0, 13.0), (50_000.0, 500_000.0))
+        >>> [round(pair.fraction(notional), 6) for notional in (50_000.0, 50_000.01, 1e6)]
+        [0.0005, 0.0007, 0.0013]
+        """
+        for bound, bps in zip(self.bounds_usd, self.bucket_bps[:2], strict=True):
+            if notional_usd <= bound:
+                return bps * BPS
+        return self.bucket_bps[2] * BPS
 
 
 @dataclass(frozen=True)
 class CostModel:
     """Fees, slippage and gas of a run; a scenario switches each off by zero rates.
 
-    taker_fee: (product, venue) to fraction of notional. slippage_bps: (product, venue, pair) to the three buckets.
+    taker_fee: (product, venue) to fraction of notional. slippage_by_pair: (product, venue, pair) to its slippage.
     gas_units: operation to gas units. flash_fee_bps: fee of a flash loan. liquidation_fee: exchange to fraction of the
     notional of a perpetual that it closes, beside the taker fee.
     Sources: [domain] rulings 12, 13 and 21, section 4.6.
     """
 
     taker_fee: Mapping[tuple[Product, str], float]
-    slippage_bps: Mapping[tuple[Product, str, str], tuple[float, float, float]]
+    slippage_by_pair: Mapping[tuple[Product, str, str], Slippage]
     gas_units: Mapping[str, float]
     gas_charged: bool
     flash_fee_bps: float = 0.0
@@ -58,7 +64,7 @@ class CostModel:
         >>> CostModel.free().fee("spot", "binance")
         0.0
         """
-        return cls(taker_fee={}, slippage_bps={}, gas_units={}, gas_charged=False)
+        return cls(taker_fee={}, slippage_by_pair={}, gas_units={}, gas_charged=False)
 
     def fee(self, product: Product, venue: str) -> float:
         """Taker fee as a fraction of notional; 0 where the run charges none."""
@@ -76,9 +82,9 @@ class CostModel:
 
     def slippage(self, product: Product, venue: str, pair: str, notional_usd: float) -> float:
         """Slippage of one order as a fraction of its mid price; 0 where the run charges none."""
-        if not self.slippage_bps:
+        if not self.slippage_by_pair:
             return 0.0
-        return slippage_fraction(notional_usd, self.slippage_bps[product, venue, pair])
+        return self.slippage_by_pair[product, venue, pair].fraction(notional_usd)
 
     def executed_price(
         self, product: Product, venue: str, pair: str, *, direction: int, mid_price: float, amount: float

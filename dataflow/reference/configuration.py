@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from dataflow.config.old_spellings import ATTRIBUTION_ALIASES, IGNORED, MODE_ALIASES, MOVES, REMOVED, RISK_ALIASES, Move
 from dataflow.reference.field_docs import field_docs
 from schemas.models.config import RUN_RULES, ModeConfig, ScenarioConfig, ShareClassConfig, VenueConfig
-from schemas.models.config_base import ListOrder
+from schemas.models.config_base import ListOrder, Purpose
 from schemas.models.config_rules import MODE_RULES
 from schemas.models.config_venues import SHARE_CLASS_RULES, VENUE_RULES
 
@@ -64,7 +64,7 @@ def _block(model: type[BaseModel]) -> Iterator[str]:
     if model.model_fields:
         docs = field_docs(model)
         rows = (
-            [f"`{name}`", _type(info), _default(info), _meaning(docs.get(name, ""))]
+            [f"`{name}`", _type(info), _default(info), _meaning(docs.get(name, ""), info)]
             for name, info in model.model_fields.items()
         )
         yield from _table(("key", "type", "default", "meaning"), rows)
@@ -150,8 +150,9 @@ def _default(info: FieldInfo) -> str:
     return f"`{value}`" if value else "empty"
 
 
-def _meaning(text: str) -> str:
-    return " ".join(text.replace("``", "`").split())
+def _meaning(text: str, info: FieldInfo) -> str:
+    purposes = (item.meaning for item in info.metadata if isinstance(item, Purpose))
+    return " ".join([*text.replace("``", "`").split(), *purposes])
 
 
 def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from schemas.models.config_base import (
     in_canonical_order,
     raise_broken_rules,
 )
+from schemas.models.config_entry import ENTRY_RULES
 from schemas.models.config_facts import BORROWED_TOKEN, LST_TOKENS, facts_of, supplied_token
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import HEALTH_FACTOR_FLOOR, MODE_RULES
@@ -100,6 +101,14 @@ def _class_features(run: RunSettings) -> Iterator[RuleFault]:
             yield RuleFault(("mode", feature), f"share class {name} says {permission}: false")
 
 
+def _class_hedging(run: RunSettings) -> Iterator[RuleFault]:
+    """Check that the share class allows perpetuals against coins where the mode holds them."""
+    facts, allowed = facts_of(run.mode), run.share_class
+    if facts.traded_asset is not None and not facts.is_ml and not allowed.allows_hedging:
+        message = f"{run.mode.mode} hedges coins, and share class {allowed.share_class} says allows_hedging: false"
+        yield RuleFault(("mode", "margin_currency"), message)
+
+
 def _unstaking_period(run: RunSettings) -> Iterator[RuleFault]:
     """Check that a withdrawal queue has a delay."""
     protocol = LST_VENUES[LST_TOKENS[run.mode.lst_type]] if run.mode.lst_type is not None else ""
@@ -127,10 +136,24 @@ RUN_RULES: Final[tuple[Rule[RunSettings], ...]] = (
     Rule(("mode.share_class", "mode.mode", "share_class"), _class_file),
     Rule(("mode.leverage_enabled", "mode.staking_enabled", "mode.basis_trade_enabled", "share_class"), _class_features),
     Rule(
+        (
+            "mode.mode",
+            "mode.margin_currency",
+            "mode.lending_enabled",
+            "mode.staking_enabled",
+            "mode.borrowing_enabled",
+            "mode.data_requirements",
+            "mode.strategy_config.delta_tracking_asset",
+            "share_class",
+        ),
+        _class_hedging,
+    ),
+    Rule(
         ("mode.strategy_config.target_ltv", "mode.leverage_enabled", "mode.lending_protocol", "venues.aave_v3"),
         _emode_ltv,
     ),
     Rule(("mode.strategy_config.unstake_route", "mode.lst_type", "venues"), _unstaking_period),
+    *ENTRY_RULES,
 )
 """Every rule between the files of a run."""
 

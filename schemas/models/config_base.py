@@ -45,6 +45,17 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """Why a key is there although no value of it changes a run; ``meaning`` says so in the reference page."""
+
+    meaning: str
+
+
+FOR_PEOPLE: Final = Purpose("For people: nothing acts on it.")
+MUST_AGREE: Final = Purpose("Says what other keys say: a rule refuses what disagrees.")
+BOUNDS: Final = Purpose("A rule refuses what is beyond it.")
+
 ModeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 """Name of a mode: that of its file and of its strategy module."""
 
@@ -128,7 +139,7 @@ class RuleFault:
     kind: FaultKind = FaultKind.RULE
 
 
-SubjectT = TypeVar("SubjectT")
+SubjectT = TypeVar("SubjectT", contravariant=True)
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 

@@ -8,9 +8,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.models.config_base import AttributionType, ConfigModel, ModeId, RiskType, SetOf, ShareClassName
+from schemas.models.config_base import (
+    FOR_PEOPLE,
+    MUST_AGREE,
+    AttributionType,
+    ConfigModel,
+    ModeId,
+    RiskType,
+    SetOf,
+    ShareClassName,
+)
 from schemas.models.message import KeyText
-from schemas.operations import StrategyIntent
 from schemas.units import FUNDING_APR_MAX, Fraction, NonNegativeFloat, PositiveFloat
 
 FundingApr = Annotated[float, Field(ge=-FUNDING_APR_MAX, le=FUNDING_APR_MAX, allow_inf_nan=False)]
@@ -84,16 +92,14 @@ class StrategyConfig(ConfigModel):
 class MlConfig(ConfigModel):
     """How an ML mode turns predictions into trades (domain 3.2)."""
 
-    model_name: str
+    model_name: Annotated[str, FOR_PEOPLE]
     """Model that makes the predictions."""
-    model_version: str
+    model_version: Annotated[str, FOR_PEOPLE]
     """Its version."""
     signal_threshold: Fraction = 0.7
     """A signal acts above this confidence."""
     max_position_size: PositiveFloat = 1.0
     """Notional over equity."""
-    signal_granularity: Literal["5min"] = "5min"
-    """Spacing of predictions."""
     predictions_file: str | None = None
     """File of predictions outside the data set; null reads the data set's own."""
     take_profit_sd: PositiveFloat
@@ -106,41 +112,22 @@ class MlConfig(ConfigModel):
     """1,000: a cap of 10 would equal the floor and make the band constant (domain 3.2)."""
 
 
-class DustTokensConfig(ConfigModel):
-    """Reward and side tokens, where they arrive and where they are sold."""
-
-    dust_instruments: SetOf[KeyText]
-    """Balances of reward and side tokens."""
-    collection_venues: SetOf[str]
-    """Where they arrive."""
-    transfer_venues: SetOf[str]
-    """Where they are sold."""
-
-
 class PositionMonitorConfig(ConfigModel):
     """The balances a mode may touch."""
 
     position_subscriptions: Annotated[SetOf[KeyText], Field(min_length=1)]
     """Every balance the mode may touch."""
-    dust_tokens: DustTokensConfig | None = None
-    """Reward and side tokens of staking modes."""
 
 
 class SettlementConfig(ConfigModel):
     """State changes that no order causes (domain 4.8)."""
 
-    funding_enabled: bool = False
+    funding_enabled: Annotated[bool, MUST_AGREE] = False
     """Perpetuals pay and receive funding."""
-    margin_pnl_enabled: bool = False
+    margin_pnl_enabled: Annotated[bool, MUST_AGREE] = False
     """Realised P&L of perpetuals is credited to the venue."""
-    seasonal_rewards_enabled: bool = False
+    seasonal_rewards_enabled: Annotated[bool, MUST_AGREE] = False
     """Reward payouts are settled."""
-    seasonal_rewards_frequency: Literal["weekly"] = "weekly"
-    """How often they are looked for."""
-
-
-class ExposureMonitorConfig(ConfigModel):
-    """Nothing to set: exposure follows from the subscriptions."""
 
 
 class RiskLimits(ConfigModel):
@@ -153,13 +140,13 @@ class RiskLimits(ConfigModel):
     health_factor_min: Annotated[float, Field(gt=1.0, allow_inf_nan=False)] | None = None
     """Health factor below which debt is reduced to target (domain 3.2: 1.1)."""
     max_stake_spread_move: Fraction | None = None
-    """Largest expected gap between oracle and market price of the LST."""
+    """Fall of the LST's market price after which the LTV at target must still be below the liquidation threshold."""
 
 
 class RiskMonitorConfig(ConfigModel):
     """Which risks are measured, and their limits."""
 
-    enabled_risk_types: SetOf[RiskType] = ()
+    enabled_risk_types: Annotated[SetOf[RiskType], MUST_AGREE] = ()
     """Risks that are measured."""
     risk_limits: RiskLimits
     """Required: write ``{}`` where a mode has none."""
@@ -172,7 +159,7 @@ class PnlMonitorConfig(ConfigModel):
     """Parts of the P&L."""
     reconciliation_tolerance: Fraction = 0.02
     """Unexplained P&L over initial capital and year that raises PNL-004 (domain 4.5)."""
-    reporting_currency: ShareClassName
+    reporting_currency: Annotated[ShareClassName, MUST_AGREE]
     """The share class."""
 
 
@@ -188,29 +175,10 @@ class PositionCalculationConfig(ConfigModel):
 class StrategyManagerConfig(ConfigModel):
     """The strategy and what it may do."""
 
-    strategy_type: ModeId
+    strategy_type: Annotated[ModeId, MUST_AGREE]
     """The mode itself."""
-    actions: Annotated[SetOf[StrategyIntent], Field(min_length=1)]
-    """What the strategy may do."""
     position_calculation: PositionCalculationConfig = PositionCalculationConfig()
     """How equity becomes target positions."""
-    rebalancing_triggers: SetOf[
-        Literal[
-            "position_deviation",
-            "idle_balance",
-            "delta_drift",
-            "venue_share",
-            "margin_ratio",
-            "margin_loan",
-            "funding",
-            "ltv_drift",
-            "health_factor",
-            "dust",
-            "signal",
-            "withdrawal",
-        ]
-    ] = ()
-    """Conditions of domain 3.2 that make the strategy act."""
 
 
 class ExecutionManagerConfig(ConfigModel):
@@ -239,36 +207,6 @@ class PositionUpdateHandlerConfig(ConfigModel):
     """Relative difference of a delta that counts as a mismatch."""
 
 
-class ResultsStoreConfig(ConfigModel):
-    """What a run keeps."""
-
-    result_types: SetOf[
-        Literal[
-            "balance_sheet",
-            "pnl_attribution",
-            "risk_metrics",
-            "execution_log",
-            "delta_tracking",
-            "leverage_tracking",
-            "funding_tracking",
-            "dust_tracking",
-            "directional_tracking",
-        ]
-    ] = ()
-    """What is kept."""
-    balance_sheet_assets: SetOf[str] = ()
-    """Assets listed in the balance sheet."""
-
-
-class LiveTradingServiceConfig(ConfigModel):
-    """Limits of a live session."""
-
-    timeout: Seconds = 3_600.0
-    """Seconds."""
-    execution_timeout: Seconds = 30.0
-    """Seconds."""
-
-
 class ComponentConfig(ConfigModel):
     """One block for each component (names are those of domain section 1, in snake case)."""
 
@@ -276,8 +214,6 @@ class ComponentConfig(ConfigModel):
     """Balances."""
     settlement: SettlementConfig = SettlementConfig()
     """Funding, rewards, realised P&L."""
-    exposure_monitor: ExposureMonitorConfig = ExposureMonitorConfig()
-    """Exposure."""
     risk_monitor: RiskMonitorConfig
     """Risk."""
     pnl_monitor: PnlMonitorConfig
@@ -288,10 +224,6 @@ class ComponentConfig(ConfigModel):
     """The tight loop."""
     position_update_handler: PositionUpdateHandlerConfig = PositionUpdateHandlerConfig()
     """Reconciliation."""
-    results_store: ResultsStoreConfig = ResultsStoreConfig()
-    """Results."""
-    live_trading_service: LiveTradingServiceConfig = LiveTradingServiceConfig()
-    """Live session."""
 
 
 class EventLoggingSettings(ConfigModel):
@@ -323,25 +255,14 @@ class EventLoggerConfig(ConfigModel):
     """Components whose records are dropped, but for their errors."""
 
 
-class HealthErrorSystemsConfig(ConfigModel):
-    """Health checks of a live session."""
-
-    health_check_interval: Seconds = 30.0
-    """Seconds."""
-    error_retention_days: PositiveCount = 7
-    """Days errors are kept."""
-    health_timeout: Seconds = 5.0
-    """Seconds."""
-
-
 class VenueUse(ConfigModel):
     """How a mode uses one venue."""
 
-    venue_type: Literal["cex", "defi", "infrastructure", "wallet"]
+    venue_type: Annotated[Literal["cex", "defi", "infrastructure", "wallet"], MUST_AGREE]
     """As in the venue's own file."""
     enabled: bool = True
     """Whether the mode uses it."""
-    instruments: SetOf[KeyText] = ()
+    instruments: Annotated[SetOf[KeyText], MUST_AGREE] = ()
     """Position keys held there; each is subscribed."""
-    order_types: SetOf[Literal["market", "limit"]] = ()
-    """How it trades there."""
+    order_types: Annotated[SetOf[Literal["market", "limit"]], MUST_AGREE] = ()
+    """Orders that it sends there."""

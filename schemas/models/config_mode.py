@@ -5,11 +5,19 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from schemas.models.config_base import ConfigModel, DataColumn, ModeId, SetOf, ShareClassName
+from schemas.models.config_base import (
+    BOUNDS,
+    FOR_PEOPLE,
+    MUST_AGREE,
+    ConfigModel,
+    DataColumn,
+    ModeId,
+    SetOf,
+    ShareClassName,
+)
 from schemas.models.config_blocks import (
     ComponentConfig,
     EventLoggerConfig,
-    HealthErrorSystemsConfig,
     MlConfig,
     StrategyConfig,
     VenueUse,
@@ -31,13 +39,13 @@ class ModeSettings(ConfigModel):
 
     mode: ModeId
     """The name of the file."""
-    description: Text
+    description: Annotated[Text, FOR_PEOPLE]
     """What the mode does, one sentence."""
-    thesis: Text
+    thesis: Annotated[Text, FOR_PEOPLE]
     """Why it should earn, one line."""
-    holds: Text
+    holds: Annotated[Text, FOR_PEOPLE]
     """What it holds, as in domain 3.1."""
-    data_type: Literal["defi", "cefi"]
+    data_type: Annotated[Literal["defi", "cefi"], FOR_PEOPLE]
     """Where its data comes from: protocols or exchanges."""
     share_class: ShareClassName
     """Currency of capital, equity and P&L."""
@@ -59,18 +67,19 @@ class ModeSettings(ConfigModel):
     """Which LST it holds."""
     lending_protocol: Literal["aave_v3"] | None = None
     """Where it lends and borrows."""
-    staking_protocol: Literal["etherfi", "lido"] | None = None
+    staking_protocol: Annotated[Literal["etherfi", "lido"] | None, MUST_AGREE] = None
     """Who issues the LST; follows from lst_type."""
     rewards_mode: Literal["base_only", "base_eigen", "base_eigen_seasonal"] = "base_only"
     """Which staking rewards are paid beside the yield: none, weekly EIGEN, or EIGEN and ETHFI (ruling 25)."""
     margin_ratio_target: Fraction | None = None
-    """Margin over perpetual notional that an entry aims at."""
+    """Margin over perpetual notional to which a hedged mode restores it; an entry that would start below is refused."""
     max_ltv: Fraction | None = None
     """Risk limit: cap of target_ltv; required when borrowing is enabled."""
     stake_allocation_percentage: Fraction | None = None
     """Share of equity that a hedged mode stakes (a fraction, despite its name)."""
-    max_underlying_move: NonNegativeFloat | None = None
-    """Risk limit: price move that posted margin must survive."""
+    max_underlying_move: Annotated[NonNegativeFloat | None, BOUNDS] = None
+    """Risk limit: move of the price against the perpetuals after which the margin ratio must still be above
+    margin_levels.exit; an entry that would not survive it is refused."""
     dust_delta: Fraction = 0.002
     """Share of equity below which dust is kept (domain 3.0)."""
     target_apy: NonNegativeFloat
@@ -91,8 +100,6 @@ class ModeSettings(ConfigModel):
     """One block for each component."""
     event_logger: EventLoggerConfig = EventLoggerConfig()
     """The event logger."""
-    health_error_systems: HealthErrorSystemsConfig = HealthErrorSystemsConfig()
-    """Health checks of a live session."""
 
     @property
     def reward_tokens(self) -> tuple[str, ...]:

@@ -318,6 +318,15 @@ def _instruments(mode: ModeSettings) -> Iterator[RuleFault]:
                 yield RuleFault(where, f"{key} is traded here but not subscribed")
 
 
+def _order_types(mode: ModeSettings) -> Iterator[RuleFault]:
+    """Check that an exchange that says which orders it gets says market orders, as all but directional modes send."""
+    if facts_of(mode).is_ml:
+        return
+    for venue, use in mode.venues.items():
+        if use.order_types and "market" not in use.order_types:
+            yield RuleFault(("venues", venue, "order_types"), f"{mode.mode} sends market orders: add market")
+
+
 def _rule(check: Callable[[ModeSettings], Iterator[RuleFault]], *reads: str | tuple[str, ...]) -> Rule[ModeSettings]:
     """Bind a check to the keys that it reads."""
     return Rule(tuple(key if isinstance(key, str) else ".".join(key) for key in reads), check)
@@ -379,6 +388,7 @@ MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_data, *_FEATURES, "data_requirements"),
     _rule(_fill_rules, "fill_rules", "data_requirements", "venues"),
     _rule(_subscribed, *_FEATURES, "venues", _ALLOCATION, _SUBSCRIPTIONS),
+    _rule(_order_types, *_FACTS, "venues"),
     _rule(_instruments, *_FEATURES, "venues", _ALLOCATION, _SUBSCRIPTIONS),
 )
 """Every rule inside a mode file."""

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from schemas.instruments import VenueKind
 from schemas.models.config_base import (
+    BOUNDS,
+    FOR_PEOPLE,
+    MUST_AGREE,
     ConfigModel,
     FaultKind,
     ListOrder,
@@ -69,8 +72,8 @@ class GasItem(StrEnum):
 class FeeSchedule(ConfigModel):
     """Trading fees of one product, as fractions of notional. Negative is a rebate to makers."""
 
-    maker: Annotated[float, Field(ge=-0.01, le=0.05, allow_inf_nan=False)]
-    """Fee of an order that rested in the book."""
+    maker: Annotated[float, Field(ge=-0.01, le=0.05, allow_inf_nan=False), FOR_PEOPLE]
+    """Fee of an order that rested in the book; no order rests."""
     taker: Annotated[float, Field(ge=0.0, le=0.05, allow_inf_nan=False)]
     """Fee of an order that took liquidity; market orders pay this one."""
 
@@ -117,7 +120,7 @@ class VenueConfig(ConfigModel):
     """cex, defi, infrastructure or wallet."""
     description: str = ""
     """What it is."""
-    supported_operations: SetOf[OperationType]
+    supported_operations: Annotated[SetOf[OperationType], BOUNDS]
     """Operations that may be routed here."""
     fees: VenueFees | None = None
     """Trading fees by product."""
@@ -126,18 +129,18 @@ class VenueConfig(ConfigModel):
     gas_units: dict[GasItem, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
     """Gas used by each on-chain item; cost in ETH = units x gwei x 1e-9."""
     min_trade_size_usd: NonNegativeFloat | None = None
-    """Smallest order value, USD; the strategies leave smaller ones out (`min_trade_usd`)."""
+    """Smallest order value, USD; the strategies leave smaller ones out, as they do below `min_trade_usd`."""
     max_trade_size_usd: PositiveFloat | None = None
     """Largest order value, USD; larger trades go out in equal parts."""
-    max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] | None = None
-    """Largest notional over margin that the venue allows."""
+    max_leverage: Annotated[Annotated[float, Field(ge=1.0, allow_inf_nan=False)] | None, BOUNDS] = None
+    """Largest notional over margin that the venue allows, at entry."""
     collateral_factor: Fraction | None = None
     """Share of a coin's value that counts as margin (domain 3.2)."""
     liquidation_fee: Fraction | None = None
     """Charged on the notional of a liquidated perpetual (ruling 21)."""
     maintenance_margin_rate: Fraction | None = None
     """In the liquidation price (ruling 21)."""
-    network: str | None = None
+    network: Annotated[str | None, FOR_PEOPLE] = None
     """Chain of an on-chain venue."""
     reserves: dict[str, RiskParameters] = Field(default_factory=dict)
     """Lending reserves by underlying token."""
@@ -151,17 +154,15 @@ class VenueConfig(ConfigModel):
     """Health factor at or below which the whole debt may be repaid (ruling 22)."""
     flash_loan_fee_bps: NonNegativeFloat | None = None
     """Fee of a flash loan, basis points of the loan."""
-    min_stake_amount: NonNegativeFloat | None = None
-    """ETH."""
+    min_stake_amount: Annotated[NonNegativeFloat | None, FOR_PEOPLE] = None
+    """Smallest stake that the protocol takes, ETH."""
     unstaking_period_days: NonNegativeFloat | None = None
     """Days from unstake to claim (ruling 10)."""
-    slippage_tolerance_bps: NonNegativeFloat | None = None
-    """Worst slippage an order accepts before it reverts."""
-    max_gas_limit: Annotated[int, Field(gt=0)] | None = None
-    """Gas limit of one transaction."""
-    deadline_seconds: Annotated[int, Field(gt=0)] | None = None
-    """Age at which a transaction is void."""
-    protocols: SetOf[str] = ()
+    slippage_tolerance_bps: Annotated[NonNegativeFloat | None, BOUNDS] = None
+    """Slippage above which a swap reverts: no bucket of the venue may be above it."""
+    max_gas_limit: Annotated[Annotated[int, Field(gt=0)] | None, BOUNDS] = None
+    """Gas limit of one transaction: no gas item of the venue may be above it."""
+    protocols: Annotated[SetOf[str], FOR_PEOPLE] = ()
     """Protocols that an atomic middleware or an aggregator reaches."""
 
     @model_validator(mode="after")
@@ -230,6 +231,24 @@ def _gas_of_operations(venue: VenueConfig) -> Iterator[RuleFault]:
             yield RuleFault(("gas_units", operation.value), f"{operation} needs its gas units", FaultKind.MISSING)
 
 
+def _gas_limit(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that no transaction needs more gas than the venue's limit of one."""
+    for item, units in venue.gas_units.items():
+        if venue.max_gas_limit is not None and units > venue.max_gas_limit:
+            yield RuleFault(("gas_units", item.value), f"{units} is above max_gas_limit {venue.max_gas_limit}")
+
+
+def _slippage_tolerance(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that no swap slips more than what makes it revert."""
+    table, tolerance = venue.slippage_bps, venue.slippage_tolerance_bps
+    if table is None or tolerance is None:
+        return
+    for pair, buckets in table.swap.items():
+        if max(buckets) > tolerance:
+            message = f"{max(buckets):g} is above slippage_tolerance_bps {tolerance:g}: the swap would always revert"
+            yield RuleFault(("slippage_bps", "swap", pair), message)
+
+
 def _lending_blocks(venue: VenueConfig) -> Iterator[RuleFault]:
     """Check that a lending venue has reserves, and a borrowing one says how much a liquidation closes."""
     if OperationType.SUPPLY in venue.supported_operations and not venue.reserves:
@@ -263,6 +282,8 @@ VENUE_RULES: Final[tuple[Rule[VenueConfig], ...]] = (
     Rule(("slippage_bps",), _slippage_shape),
     Rule(("min_trade_size_usd", "max_trade_size_usd"), _trade_sizes),
     Rule(("venue_type", "supported_operations", "gas_units"), _gas_of_operations),
+    Rule(("gas_units", "max_gas_limit"), _gas_limit),
+    Rule(("slippage_bps", "slippage_tolerance_bps"), _slippage_tolerance),
     Rule(("supported_operations", "reserves", "close_factor"), _lending_blocks),
     Rule(("reserves", "emode"), _reserve_order),
 )
@@ -297,31 +318,32 @@ class ShareClassConfig(ConfigModel):
 
     share_class: ShareClassName
     """Name of the class and of the file."""
-    type: Literal["stable", "directional"]
+    type: Annotated[Literal["stable", "directional"], FOR_PEOPLE]
     """Stable or directional."""
     description: str
     """What it is."""
-    quote_currency: Literal["USDT", "ETH", "BTC"]
+    quote_currency: Annotated[Literal["USDT", "ETH", "BTC"], MUST_AGREE]
     """Currency its equity is quoted in."""
-    decimal_places: Annotated[int, Field(ge=0, le=18)]
-    """Decimals shown in reports; a backtest never rounds by it (ruling 9)."""
-    risk_level: Literal["low", "medium", "high"]
-    """For people."""
-    market_neutral: bool
+    decimal_places: Annotated[Annotated[int, Field(ge=0, le=18)], FOR_PEOPLE]
+    """Decimals of the currency; a backtest never rounds by it (ruling 9)."""
+    risk_level: Annotated[Literal["low", "medium", "high"], FOR_PEOPLE]
+    """How much risk the class takes."""
+    market_neutral: Annotated[bool, FOR_PEOPLE]
     """Modes hold no price risk."""
-    allows_hedging: bool
-    """Modes may hold perpetuals against spot."""
-    supported_strategies: SetOf[ModeName]
+    allows_hedging: Annotated[bool, BOUNDS]
+    """Modes may hold perpetuals against coins."""
+    supported_strategies: Annotated[SetOf[ModeName], MUST_AGREE]
     """Modes of this class."""
-    leverage_supported: bool
+    leverage_supported: Annotated[bool, BOUNDS]
     """Modes may lever."""
-    staking_supported: bool
+    staking_supported: Annotated[bool, BOUNDS]
     """Modes may stake."""
-    basis_trading_supported: bool
+    basis_trading_supported: Annotated[bool, BOUNDS]
     """Modes may trade the basis."""
-    max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
-    """Largest gross exposure over equity."""
-    target_apy_range: ApyRange
+    max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False), BOUNDS]
+    """Risk limit: the most that a mode may hold over its equity at entry; what loans pay for counts, and
+    the notional of a directional position."""
+    target_apy_range: Annotated[ApyRange, FOR_PEOPLE]
     """What the class aims at."""
     max_drawdown: Fraction
     """Risk limit of the class: the largest fall from a peak, a fraction."""
@@ -343,6 +365,12 @@ def _strategies_of_class(config: ShareClassConfig) -> Iterator[RuleFault]:
         yield RuleFault(key, f"{absent} is a mode of share class {config.share_class}: add it")
 
 
+def _quote_currency(config: ShareClassConfig) -> Iterator[RuleFault]:
+    """Check that equity is quoted in the class itself."""
+    if config.quote_currency != config.share_class:
+        yield RuleFault(("quote_currency",), f"equity of share class {config.share_class} is quoted in it")
+
+
 def _apy_range(config: ShareClassConfig) -> Iterator[RuleFault]:
     """Check that the range is not empty."""
     if config.target_apy_range.min >= config.target_apy_range.max:
@@ -351,5 +379,6 @@ def _apy_range(config: ShareClassConfig) -> Iterator[RuleFault]:
 
 SHARE_CLASS_RULES: Final[tuple[Rule[ShareClassConfig], ...]] = (
     Rule(("share_class", "supported_strategies"), _strategies_of_class),
+    Rule(("share_class", "quote_currency"), _quote_currency),
     Rule(("target_apy_range",), _apy_range),
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from dataflow.maths.costs import CostModel
+from dataflow.maths.costs import CostModel, Slippage
 from dataflow.nodes import execution
 from dataflow.venues.capabilities import SIMULATED
 from dataflow.venues.simulated.router import SimulatedPort
@@ -38,10 +38,10 @@ SNAPSHOT: Final = MarketSnapshot(
     lst_oracle_ratio={"weETH": ORACLE, "wstETH": 1.17},
     lst_market_ratio={"weETH": 1.038, "wstETH": 1.169},
 )
-BUCKETS: Final = (5.0, 7.0, 13.0)
+BUCKETS: Final = Slippage((5.0, 7.0, 13.0), (50_000.0, 500_000.0))
 COSTS: Final = CostModel(
     taker_fee={(product, venue): 0.001 for product in ("spot", "perp") for venue in CEX_VENUES},
-    slippage_bps={
+    slippage_by_pair={
         **{(product, venue, "BTCUSDT"): BUCKETS for product in ("spot", "perp") for venue in CEX_VENUES},
         ("swap", "uniswap", "ETHweETH"): BUCKETS,
     },

@@ -10,7 +10,10 @@ import orjson
 from dataflow.services.backtest import BacktestRequest, run_backtest
 from schemas.models.results import RunSummary
 
-LOW_COLLATERAL: Final = tuple(f"venue:{venue}.collateral_factor=0.35" for venue in ("binance", "bybit", "okx"))
+LOW_COLLATERAL: Final = (
+    *(f"venue:{venue}.collateral_factor=0.35" for venue in ("binance", "bybit", "okx")),
+    "margin_ratio_target=0.35",
+)
 """Coins count so little as margin that the run crosses its margin limit."""
 
 EXAMPLE_RUNS: Final[Mapping[str, Mapping[str, object]]] = {

@@ -48,7 +48,7 @@ SNAPSHOT = MarketSnapshot(
 )
 COSTS = CostModel(
     taker_fee={},
-    slippage_bps={},
+    slippage_by_pair={},
     gas_units={"atomic_entry": 1_250_000.0, "atomic_deleverage": 850_000.0, "stake": 150_000.0},
     gas_charged=True,
 )

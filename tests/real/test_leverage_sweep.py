@@ -25,8 +25,8 @@ FRICTIONLESS = ("frictionless",)
 
 
 def at_ltv(target: float) -> tuple[str, ...]:
-    """Overrides that aim at a loan-to-value, the cap raised out of the way."""
-    return ("max_ltv=0.95", f"strategy_config.target_ltv={target}")
+    """Overrides that aim at a loan-to-value, the caps raised out of the way."""
+    return ("max_ltv=0.95", "share_class:max_leverage=8", f"strategy_config.target_ltv={target}")
 
 
 def market_of(mode: str, data: Path) -> Market:

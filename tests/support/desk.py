@@ -17,7 +17,7 @@ from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.interim import PassedBooks
 from dataflow.journal.recorder import Journal, JournalContext
-from dataflow.maths.costs import CostModel
+from dataflow.maths.costs import CostModel, Slippage
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.router import SimulatedPort
@@ -62,12 +62,12 @@ COSTS = CostModel(
         ("perp", "binance"): 0.0005,
         ("perp", "okx"): 0.0005,
     },
-    slippage_bps={
-        ("spot", "binance", "BTCUSDT"): (5.0, 7.0, 13.0),
-        ("spot", "okx", "BTCUSDT"): (5.0, 7.0, 13.0),
-        ("perp", "binance", "BTCUSDT"): (3.0, 4.0, 8.0),
-        ("perp", "okx", "BTCUSDT"): (3.0, 4.0, 8.0),
-        ("swap", "uniswap", "weETHWETH"): (20.0, 24.0, 35.0),
+    slippage_by_pair={
+        ("spot", "binance", "BTCUSDT"): Slippage((5.0, 7.0, 13.0), (50_000.0, 500_000.0)),
+        ("spot", "okx", "BTCUSDT"): Slippage((5.0, 7.0, 13.0), (50_000.0, 500_000.0)),
+        ("perp", "binance", "BTCUSDT"): Slippage((3.0, 4.0, 8.0), (50_000.0, 500_000.0)),
+        ("perp", "okx", "BTCUSDT"): Slippage((3.0, 4.0, 8.0), (50_000.0, 500_000.0)),
+        ("swap", "uniswap", "weETHWETH"): Slippage((20.0, 24.0, 35.0), (50_000.0, 500_000.0)),
     },
     gas_units={"supply": 250_000.0, "withdraw": 220_000.0, "transfer": 100_000.0, "atomic_entry": 1_250_000.0},
     gas_charged=True,

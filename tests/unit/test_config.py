@@ -80,7 +80,7 @@ def raw_mode(name: ModeName) -> Raw:
                 "attribution_types": [each.value for each in facts.attribution_types],
                 "reporting_currency": share_class,
             },
-            "strategy_manager": {"strategy_type": name.value, "actions": ["entry_full", "exit_full"]},
+            "strategy_manager": {"strategy_type": name.value},
         },
     }
     limits = raw["component_config"]["risk_monitor"]["risk_limits"]
@@ -458,7 +458,13 @@ def raw_run(name: ModeName) -> Raw:
         else:
             kind = mode["venues"][venue]["venue_type"]
             venues[venue] = {"venue": venue, "venue_type": kind, "supported_operations": []}
-    share = raw_class() | {"share_class": mode["share_class"], "leverage_supported": True, "staking_supported": True}
+    share = raw_class() | {
+        "share_class": mode["share_class"],
+        "quote_currency": mode["share_class"],
+        "max_leverage": 7.0,
+        "leverage_supported": True,
+        "staking_supported": True,
+    }
     share["supported_strategies"] = [each.value for each in MODES_BY_SHARE_CLASS[mode["share_class"]]]
     share["basis_trading_supported"] = True
     return {"mode": mode, "venues": venues, "share_class": share, "scenario": {}}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.maths import deltas
-from dataflow.maths.costs import CostModel
+from dataflow.maths.costs import CostModel, Slippage
 from dataflow.maths.lending import borrow_index, supply_index
 from dataflow.nodes.execution import expected_deltas, quote
 from schemas.errors import ExpectedDeltaError, MissingPriceError
@@ -311,7 +311,7 @@ def test_full_withdraw_through_the_node_leaves_nothing() -> None:
 def test_slippage_is_in_the_expected_changes() -> None:
     costs = CostModel(
         taker_fee={("spot", "binance"): 0.001},
-        slippage_bps={("spot", "binance", "BTCUSDT"): (5.0, 7.0, 13.0)},
+        slippage_by_pair={("spot", "binance", "BTCUSDT"): Slippage((5.0, 7.0, 13.0), (50_000.0, 500_000.0))},
         gas_units={},
         gas_charged=False,
     )

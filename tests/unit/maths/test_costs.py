@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.maths.costs import CostModel, slippage_fraction
+from dataflow.maths.costs import CostModel, Slippage
 
-BUCKETS = (3.0, 4.0, 8.0)
+BUCKETS = Slippage((3.0, 4.0, 8.0), (50_000.0, 500_000.0))
 MODEL = CostModel(
     taker_fee={("spot", "okx"): 0.001},
-    slippage_bps={("perp", "okx", "BTCUSDT"): BUCKETS},
+    slippage_by_pair={("perp", "okx", "BTCUSDT"): BUCKETS},
     gas_units={"supply": 250_000.0},
     gas_charged=True,
 )
@@ -20,7 +20,7 @@ MODEL = CostModel(
     [(0.0, 3.0), (50_000.0, 3.0), (50_000.01, 4.0), (500_000.0, 4.0), (500_000.01, 8.0), (1e9, 8.0)],
 )
 def test_slippage_by_bucket(notional: float, bps: float) -> None:
-    assert slippage_fraction(notional, BUCKETS) == pytest.approx(bps * 1e-4)
+    assert BUCKETS.fraction(notional) == pytest.approx(bps * 1e-4)
 
 
 @given(mid=st.floats(1.0, 1e6), amount=st.floats(1e-6, 1e4))

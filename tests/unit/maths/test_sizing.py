@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.maths.costs import CostModel
+from dataflow.maths.costs import CostModel, Slippage
 from dataflow.maths.perps import realised_pnl
 from dataflow.maths.sizing import BasisMarket, entry_quantity, unwind_quantity
 
 VENUE, PAIR = "binance", "BTCUSDT"
 COSTS = CostModel(
     taker_fee={("spot", VENUE): 0.001, ("perp", VENUE): 0.0005},
-    slippage_bps={("spot", VENUE, PAIR): (5.0, 7.0, 13.0), ("perp", VENUE, PAIR): (3.0, 4.0, 8.0)},
+    slippage_by_pair={
+        ("spot", VENUE, PAIR): Slippage((5.0, 7.0, 13.0), (50_000.0, 500_000.0)),
+        ("perp", VENUE, PAIR): Slippage((3.0, 4.0, 8.0), (50_000.0, 500_000.0)),
+    },
     gas_units={},
     gas_charged=False,
 )

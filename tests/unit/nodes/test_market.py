@@ -6,7 +6,7 @@ import pytest
 from dataflow.maths.costs import CostModel
 from dataflow.nodes import market
 
-CHARGED = CostModel(taker_fee={}, slippage_bps={}, gas_units={}, gas_charged=True)
+CHARGED = CostModel(taker_fee={}, slippage_by_pair={}, gas_units={}, gas_charged=True)
 
 
 def test_the_first_row_of_a_series_has_no_step() -> None:

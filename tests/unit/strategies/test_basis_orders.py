@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.maths.costs import CostModel
+from dataflow.maths.costs import CostModel, Slippage
 from dataflow.maths.perps import average_entry, realised_pnl
 from dataflow.maths.sizing import BasisMarket
 from schemas.intents import OrderIntent
@@ -24,8 +24,8 @@ VENUES: Final = ("binance", "bybit", "okx")
 ALLOCATION: Final = (0.4, 0.3, 0.3)
 COSTS: Final = CostModel(
     taker_fee={(product, venue): fee for product, fee in (("spot", 0.001), ("perp", 0.0005)) for venue in VENUES},  # type: ignore[misc]  # literals widen in a comprehension
-    slippage_bps={
-        (product, venue, "BTCUSDT"): buckets  # type: ignore[misc]  # as above
+    slippage_by_pair={
+        (product, venue, "BTCUSDT"): Slippage(buckets, (50_000.0, 500_000.0))  # type: ignore[misc]  # as above
         for product, buckets in (("spot", (5.0, 7.0, 13.0)), ("perp", (3.0, 4.0, 8.0)))
         for venue in VENUES
     },
