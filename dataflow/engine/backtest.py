@@ -22,6 +22,7 @@ from dataflow.graph.column_facts import ColumnFacts, column_facts
 from dataflow.graph.executors import CheckHook, Executor, HamiltonExecutor, PlanExecutor
 from dataflow.graph.inputs import Parameters, build_parameters
 from dataflow.graph.market_rows import MarketRows
+from dataflow.graph.prices import price_sources
 from dataflow.graph.proof import prove
 from dataflow.graph.risk_flags import RiskFlags
 from dataflow.graph.state import RunState
@@ -29,7 +30,15 @@ from dataflow.graph.validation import CallCheck, validate_operations, validate_s
 from dataflow.journal.component_logs import ComponentLogs
 from dataflow.journal.first_break import BreakWatch
 from dataflow.journal.recorder import Journal, JournalContext
-from dataflow.market.market import CANDLE_COLUMNS, DUST_PRICE, REWARD_FEED, Market, MarketRequest, RewardPayout
+from dataflow.market.market import (
+    CANDLE_COLUMNS,
+    DUST_PRICE,
+    REWARD_FEED,
+    STABLE_PRICE,
+    Market,
+    MarketRequest,
+    RewardPayout,
+)
 from dataflow.market.series import prediction_series
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.settlement.capital_flows import CapitalFlows, Till
@@ -93,17 +102,17 @@ class Backtest:
         self.spec = spec or MODES[config.mode.mode]
         self.attribution_types = tuple(part.value for part in config.attribution_types)
         self._hook = CheckHook()
+        prices = price_sources(config)
         self.graph: Graph = build_graph(
             self.spec,
-            share_class=config.mode.share_class,
-            delta_asset=config.mode.strategy_config.delta_tracking_asset,
             attribution_types=self.attribution_types,
+            price_columns=tuple(prices.columns.values()),
             claims=config.claim is not None,
             rewards=bool(config.reward_tokens),
             loop=config.loops_leverage,
             adapters=(self._hook,) if self.options.executor == "hamilton" else (),
         )
-        self.parameters: Parameters = build_parameters(config, self.spec)
+        self.parameters: Parameters = build_parameters(config, self.spec, prices)
         asked = evaluations(self.graph, self.parameters, self.market_request().columns)
         prove(self.graph, asked, self.parameters.axes)
         self.executor = self._executor()
@@ -121,6 +130,7 @@ class Backtest:
         by_venue = ("spot_price", "perp_mark", "funding_rate", "funding_settled", *CANDLE_COLUMNS)
         venues = dict.fromkeys(by_venue, self.config.cex_venues)
         venues["dust_price_eth"] = self.config.reward_tokens
+        venues[STABLE_PRICE] = self.parameters.axes["stable_tokens"]
         indexes = {"liquidity_index": self.config.supplied_tokens, "variable_borrow_index": self.config.borrowed_tokens}
         return {**venues, **indexes, **axes}
 

@@ -6,7 +6,7 @@ from dataflow.graph.build import OBSERVE_STAGES, RAW_STAGE, Graph
 from dataflow.graph.inputs import Parameters
 from dataflow.graph.proof import Evaluation
 from dataflow.graph.state import NEVER, PositionGroups
-from dataflow.market.market import columns_given
+from dataflow.market.market import STABLE_PRICE, columns_given
 from dataflow.settlement.capital_flows import nothing_due
 from schemas.units import Column
 
@@ -83,7 +83,7 @@ def evaluations(graph: Graph, parameters: Parameters, requested: tuple[str, ...]
 
     rows = names(*(stage for stage in OBSERVE_STAGES if stage != RAW_STAGE))
     settings = frozenset(parameters.inputs)
-    read = settings | columns_given(requested)
+    read = settings | columns_given(requested) | {STABLE_PRICE}
     market = read | set(names(RAW_STAGE))
     state = {*carried_at_start(graph, parameters.groups), RUN_START}
     row = market | set(rows)

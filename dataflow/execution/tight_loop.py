@@ -20,10 +20,10 @@ from dataflow.execution.units import is_committed, units_of
 from dataflow.execution.venue_set import VenueMarket
 from dataflow.graph.executors import Executor, Values
 from dataflow.journal.interim import PassedBooks
-from dataflow.journal.operations import executed_price, fee_key, operation_fields
+from dataflow.journal.operations import executed_price, operation_fields
 from dataflow.journal.recorder import Journal
 from dataflow.maths.deltas import RESIDUE, Deltas
-from dataflow.nodes.execution import Reconciliation, Settlement
+from dataflow.nodes.execution import Reconciliation, Settlement, fee_usd
 from schemas.clock import Clock
 from schemas.decisions import DecisionRule
 from schemas.errors import (
@@ -440,8 +440,7 @@ class TightLoop:
         outcome.confirmed += len(fills)
         outcome.partial.extend(fill.order for fill in fills if fill.is_partial)
         for fill in fills:
-            price = decision.prices.get(fee_key(fill.order, fill.handshake), 1.0)
-            outcome.fees_usd += fill.handshake.fee_amount * price
+            outcome.fees_usd += fee_usd(fill.order, fill.handshake, decision.snapshot)
             outcome.cost_usd += fill.cost_usd
             outcome.triggered_move_usd += fill.triggered_move_usd
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from schemas.instruments import DUST_TOKENS
 from schemas.intents import OrderIntent
 from schemas.snapshot import MarketSnapshot
 
@@ -13,11 +12,9 @@ def order_value_usd(order: OrderIntent, snapshot: MarketSnapshot) -> float:
     """Size of an order in USD, >= 0: base units at mid, other amounts at the price of their token."""
     if order.pair is not None:
         series = "perp_mark" if order.target_token.endswith("-PERP") else "spot_price"
-        return order.amount * snapshot.value_of(series, order.venue)
-    token = order.target_token if order.source_token.startswith("a") else order.source_token
-    if token in DUST_TOKENS:
-        return order.amount * snapshot.value_of("dust_price_eth", token) * snapshot.eth_price
-    return order.amount * (1.0 if token == "USDT" else snapshot.eth_price)
+        return order.amount * snapshot.value_of(series, order.venue) * snapshot.price(snapshot.quote_token)
+    is_of_source = order.source_token in snapshot.prices  # else a receipt: the amount is of what it is a claim on
+    return order.amount * snapshot.price(order.source_token if is_of_source else order.target_token)
 
 
 def within_trade_sizes(

@@ -128,9 +128,8 @@ class Graph:
 def build_graph(
     spec: ModeSpec,
     *,
-    share_class: str,
-    delta_asset: str,
     attribution_types: tuple[str, ...],
+    price_columns: tuple[str, ...],
     claims: bool = False,
     rewards: bool = False,
     loop: bool = False,
@@ -138,7 +137,8 @@ def build_graph(
 ) -> Graph:
     """The graph of a mode.
 
-    attribution_types: P&L nodes that the mode's attribution sums, in order. claims: whether staked ETH leaves through
+    attribution_types: P&L nodes that the mode's attribution sums, in order. price_columns: market columns that price
+    its tokens. claims: whether staked ETH leaves through
     a withdrawal queue. rewards: whether staking rewards are paid. loop: whether leverage is a sequential loop, not a
     flash loan. adapters: Hamilton lifecycle adapters.
 
@@ -148,9 +148,8 @@ def build_graph(
     more = (*claimed, "dust") if rewards else claimed
     config: dict[str, Any] = {
         settings.ENABLE_POWER_USER_MODE: True,
-        "share_class": share_class,
-        "delta_asset": delta_asset,
         "attribution_types": list(attribution_types),
+        "price_columns": list(price_columns),
         "quantity_parts": [*spec.quantity_parts, *(f"{part}_quantity" for part in more)],
         "value_parts": [*spec.value_parts, *(f"{part}_value_usd" for part in more)],
         "staked_parts": [*spec.staked_parts, *(f"{part}_quantity" for part in claimed)],

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dataflow.graph.prices import PriceSources
 from dataflow.graph.state import GROUPS, PositionGroups
 from dataflow.maths.costs import CostModel, Product, Slippage
 from dataflow.maths.lending.accounts import EModeCategory, liquidation_bonus_of
@@ -22,8 +23,6 @@ _LOOP_IN, _LOOP_OUT = ("borrow", "stake", "supply"), ("withdraw", "swap", "repay
 _LOOP_EXIT_COST = 0.005
 """Share of the value that a sale on the way out may lose, for counting the rounds whose gas is kept in reserve."""
 _WAD_DECIMALS = 18
-_SAME_AS = {"ETH": ("ETH", "WETH")}
-"""Wallet tokens that are one asset with a share class (ruling 7)."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,8 @@ def position_groups(config: RunConfig) -> PositionGroups:
     return PositionGroups({group: tuple(keys) for group, keys in chosen.items() if keys})
 
 
-def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
-    """All parameters of a mode's graph."""
+def build_parameters(config: RunConfig, spec: ModeSpec, prices: PriceSources) -> Parameters:
+    """All parameters of a mode's graph. prices: from where its tokens have theirs."""
     groups, costs = position_groups(config), cost_model(config)
     wallet_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("wallet", ()))
     dust_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("dust", ()))
@@ -124,6 +123,8 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
     cash = config.mode.share_class
     axes = {
         "venues": config.cex_venues,
+        "tokens": prices.tokens,
+        "stable_tokens": prices.stable_tokens,
         "wallet_tokens": wallet_tokens,
         "supplied_tokens": config.supplied_tokens,
         "borrowed_tokens": config.borrowed_tokens,
@@ -142,9 +143,13 @@ def build_parameters(config: RunConfig, spec: ModeSpec) -> Parameters:
         "lst": config.lst or "",
         "supplied_token": config.supplied_token or "",
         "borrowed_token": config.borrowed_token or "",
+        "priced": tuple(prices.columns),
+        "claim_of": prices.claim_of,
+        "share_class": cash,
+        "quote_token": config.quote_token,
         "delta_asset": config.mode.strategy_config.delta_tracking_asset,
-        "cash_tokens": np.array([float(token in _SAME_AS.get(cash, (cash,))) for token in wallet_tokens]),
-        "margin_token": config.mode.margin_currency or "USDT",
+        "cash_tokens": np.array([float(asset_of(token) == asset_of(cash)) for token in wallet_tokens]),
+        "margin_token": config.mode.margin_currency or config.quote_token,
         "hedge_allocation": np.array(list(config.hedge_allocation.values()), dtype=np.float64),
         "row_hours": config.mode.clock_step_seconds / SECONDS_PER_HOUR,
         "entry_only": config.scenario.decisions == "entry_only",
@@ -216,7 +221,7 @@ def _assets(config: RunConfig, wallet_tokens: tuple[str, ...]) -> tuple[str, ...
     traded = [config.base_asset] if config.base_asset else []
     held = [asset_of(token) for token in (*config.supplied_tokens, *wallet_tokens)]
     coin_margined = config.base_asset is not None and config.mode.margin_currency == config.base_asset
-    quote = ["USDT"] if config.cex_venues and not coin_margined else []
+    quote = [config.quote_token] if config.cex_venues and not coin_margined else []
     return tuple(dict.fromkeys([*traded, *held, *quote]))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from dataflow.graph.build import Graph
 from dataflow.graph.executors import Executor
 from dataflow.graph.inputs import Parameters
-from dataflow.market.market import Market
+from dataflow.market.market import STABLE_PRICE, Market
+from schemas.instruments import PositionKey
 from schemas.snapshot import MarketSnapshot
 from schemas.units import Column, Instants, frozen
 
@@ -46,7 +47,13 @@ class MarketRows:
         self.texts = InstantTexts(self.instants)
         self.raw_names = tuple(name for name in market.columns if name in graph.inputs)
         names = [node.name for node in graph.in_stages(("market",))]
-        known = {**parameters.inputs, **{name: market.columns[name] for name in self.raw_names}}
+        stable = parameters.axes["stable_tokens"]
+        at_peg = frozen(np.ones((len(market.instants), len(stable)), order="F"))
+        known = {
+            **parameters.inputs,
+            STABLE_PRICE: at_peg,  # where the data has no series for any of them
+            **{name: market.columns[name] for name in self.raw_names},
+        }
         values = executor.evaluate(names, known)
         self.columns: dict[str, Column] = {}
         for name in (*self.raw_names, *names):
@@ -57,6 +64,7 @@ class MarketRows:
         self._axes = parameters.axes
         self._lst = lst
         self._base_asset = str(parameters.inputs["base_asset"]) or None
+        self._quote_token = str(parameters.inputs["quote_token"])
         self._margin_token = str(parameters.inputs["margin_token"])
 
     def __len__(self) -> int:
@@ -75,7 +83,7 @@ class MarketRows:
         """What is known at one row."""
         return MarketSnapshot(
             timestamp=self.texts[row],
-            eth_price=self._scalar("eth_price", row),
+            prices=self.prices(row),
             gas_unit_usd=self._scalar("gas_unit_usd", row),
             base_asset=self._base_asset,
             spot_price=self._coin_prices(row),
@@ -85,35 +93,35 @@ class MarketRows:
             lst_oracle_ratio=self._of_lst("lst_oracle_ratio", row),
             lst_market_ratio=self._of_lst("lst_market_ratio", row),
             dust_price_eth=self._labelled("dust_price_eth", "dust_tokens", row),
+            quote_token=self._quote_token,
             margin_token=self._margin_token,
         )
 
+    def prices(self, row: int) -> dict[str, float]:
+        """USD a unit of each token; NaN for a reward that the DEX does not price."""
+        rewards = self._labelled("dust_price_usd", "dust_tokens", row)
+        return {**self._labelled("token_price_usd", "tokens", row), **rewards}
+
     def key_prices(self, row: int, groups: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
         """USD a unit of each position key; the mark for a perpetual."""
-        prices: dict[str, float] = dict.fromkeys(groups.get("quote", ()), 1.0)
-        for group, name in (("wallet", "wallet_price_usd"), ("perp", "perp_mark")):
-            if group in groups:
-                prices.update(zip(groups[group], self.columns[name][row].tolist(), strict=True))
-        if "spot" in groups:
-            prices.update(zip(groups["spot"], self._coin_prices(row).values(), strict=True))
-        if "a_token" in groups:
-            values = self.columns["liquidity_index"][row] * self.columns["supplied_price_usd"][row]
-            prices.update(zip(groups["a_token"], values.tolist(), strict=True))
-        if "debt" in groups:
-            values = self.columns["variable_borrow_index"][row] * self.columns["borrowed_price_usd"][row]
-            prices.update(zip(groups["debt"], values.tolist(), strict=True))
-        if "claim" in groups:
-            prices.update(dict.fromkeys(groups["claim"], float(self.columns["eth_price"][row])))
-        if "dust" in groups:
-            prices.update(zip(groups["dust"], self.columns["dust_price_usd"][row].tolist(), strict=True))
-        if "lst" in groups:
-            ratio = float(self.columns["lst_oracle_ratio"][row] * self.columns["eth_price"][row])
-            prices.update(dict.fromkeys(groups["lst"], ratio))
-        return prices
+        prices = self.prices(row)
+        quote, growth = prices[self._quote_token], {"a_token": "liquidity_index", "debt": "variable_borrow_index"}
+        found: dict[str, float] = {}
+        for kind, keys in groups.items():
+            if kind in ("spot", "perp"):
+                coins = self._coin_prices(row) if kind == "spot" else self._labelled("perp_mark", "venues", row)
+                found.update(zip(keys, (price * quote for price in coins.values()), strict=True))
+                continue
+            units = [prices[PositionKey.parse(key).underlying] for key in keys]
+            if kind in growth:
+                indexes = self.columns[growth[kind]][row].tolist()
+                units = [index * price for index, price in zip(indexes, units, strict=True)]
+            found.update(zip(keys, units, strict=True))
+        return found
 
     def _coin_prices(self, row: int) -> dict[str, float]:
         """Price of the base asset at each exchange; that of the share class where coins are nothing but margin."""
-        if self._margin_token == "USDT":
+        if self._margin_token == self._quote_token:
             return self._labelled("spot_price", "venues", row)
         return dict.fromkeys(self._axes["venues"], float(self.columns["reference_price"][row]))
 

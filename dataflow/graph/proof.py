@@ -177,7 +177,12 @@ def _declared_units(graph: Graph) -> Iterator[tuple[str, _Unit]]:
 
 
 def _summed(node: Node) -> tuple[str, ...]:
-    """Nodes that are injected as parts of a sum: arguments that the function does not name."""
+    """Nodes that are injected as parts of a sum: arguments that the function does not name.
+
+    A node that says ``injects="labelled"`` takes columns of several units by their labels, and sums none.
+    """
+    if node.tags.get("injects") == "labelled":
+        return ()
     named = _parameters(node.source_function)
     return tuple(source for name, source in node.arguments if name not in named)
 

@@ -1,17 +1,9 @@
 """From an operation to the fields of its events."""
 
 from dataflow.journal.recorder import structured_deltas
-from schemas.instruments import cex_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import DeltaType
-
-
-def fee_key(order: Order, handshake: ExecutionHandshake) -> str:
-    """Key of the balance that pays the fee."""
-    if order.is_cex_trade():
-        return cex_key(order.venue, handshake.fee_currency)
-    return wallet_key(handshake.fee_currency)
 
 
 def executed_price(handshake: ExecutionHandshake) -> float | None:

@@ -39,6 +39,8 @@ reward token fetches on the DEX, and the payouts.
 """
 
 DUST_PRICE: Final = "dust_price_eth"
+STABLE_PRICE: Final = "stable_price_usd"
+"""USD a unit of each stablecoin, where the data has a series of one of them."""
 
 CANDLE_COLUMNS: Final = ("candle_high", "candle_low")
 PREDICTION_COLUMNS: Final = ("signal", "confidence", "predicted_sd")
@@ -51,7 +53,9 @@ FEED_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What gives other columns than the one of its name."""
 
-DATA_COLUMNS: Final = frozenset({*MARKET_COLUMNS, *(name for given in FEED_COLUMNS.values() for name in given)})
+DATA_COLUMNS: Final = frozenset(
+    {*MARKET_COLUMNS, STABLE_PRICE, *(name for given in FEED_COLUMNS.values() for name in given)}
+)
 """Every column that can come from a data set."""
 
 

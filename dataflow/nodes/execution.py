@@ -337,6 +337,15 @@ def _fee_deltas(order: Order, handshake: ExecutionHandshake, after: Holdings) ->
     return calculators.wallet_debit("ETH", fee, after.units)
 
 
+def fee_usd(order: Order, handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
+    """The fee of an operation in USD: at the venue's own price where a trade is charged in its base asset."""
+    if handshake.fee_amount == 0.0:
+        return 0.0
+    currency = handshake.fee_currency
+    price = snapshot.price_at(order.venue, currency) if order.is_cex_trade() else snapshot.price(currency)
+    return handshake.fee_amount * price
+
+
 @tag(stage="handshakes")
 def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
     """What the operation cost: fee, gas, fee of a flash loan, and slippage against the mid price.
@@ -348,11 +357,11 @@ def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, 
     handshake = execution_handshake
     if handshake.status is not ExecutionStatus.CONFIRMED:
         return 0.0
-    fee = handshake.fee_amount * _fee_price(order, handshake.fee_currency, snapshot)
+    fee = fee_usd(order, handshake, snapshot)
     if order.operation is OperationType.SWAP:
         return fee + _swap_gap_usd(order, handshake, snapshot)
     if order.operation is OperationType.FLASH_REPAY:
-        lent_usd = order.amount * _fee_price(order, order.source_token, snapshot)
+        lent_usd = order.amount * snapshot.price(order.source_token)
         return fee + lent_usd * (order.flash_fee_bps or 0.0) * BPS
     mid = handshake.execution_details.get("mid_price")
     if not order.is_cex_trade() or not isinstance(mid, int | float):
@@ -361,13 +370,13 @@ def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, 
     assert isinstance(executed, int | float)
     slipped = order.direction * float(executed) * (_executed_price(handshake) - float(mid))
     if order.operation is not OperationType.PERP_TRADE:
-        return fee + slipped
+        return fee + slipped * snapshot.price(snapshot.quote_token)
     return fee + _margin_usd(snapshot.margin_units(slipped, float(mid)), order.venue, snapshot)
 
 
 def _margin_usd(units: float, venue: str, snapshot: MarketSnapshot) -> float:
     """USD of an amount of the margin token."""
-    return units if snapshot.margin_token == "USDT" else units * snapshot.value_of("spot_price", venue)
+    return units * snapshot.price_at(venue, snapshot.margin_token)
 
 
 @tag(stage="handshakes")
@@ -404,15 +413,6 @@ def _swap_gap_usd(order: Order, handshake: ExecutionHandshake, snapshot: MarketS
     else:
         worth = -handshake.actual_deltas[lst_key(token)] * snapshot.value_of("lst_oracle_ratio", token)
     return (worth - received) * snapshot.eth_price
-
-
-def _fee_price(order: Order, currency: str, snapshot: MarketSnapshot) -> float:
-    """USD a unit of what a fee is paid in: the venue's own spot price where a trade is charged in its base asset."""
-    if currency == "USDT":
-        return 1.0
-    if order.is_cex_trade() and currency == snapshot.base_asset:
-        return snapshot.value_of("spot_price", order.venue)
-    return snapshot.eth_price
 
 
 @tag(stage="reconciliation")

@@ -3,122 +3,86 @@
 Every node here depends on market columns and parameters alone, so the engine computes it once a run and slices it.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
-from hamilton.function_modifiers import config, tag
+from hamilton.function_modifiers import config, group, inject, resolve_from_config, source, tag
 
 from dataflow.maths.costs import GWEI, CostModel
 from schemas.instruments import LST_VENUES
-from schemas.units import Column, frozen, step_of
+from schemas.units import Column, column, frozen, step_of
 
 
-@tag(stage="market", unit="usd")
-@config.when(share_class="USDT", directional=False)
-def usd_per_share_class__usdt(eth_price: Column) -> Column:
-    """Price of one share-class unit: a USDT is a USD.
+@tag(stage="market", unit="usd_per_token", axis="tokens", injects="labelled")
+@resolve_from_config(decorate_with=lambda price_columns: inject(known_prices=group(*map(source, price_columns))))
+def token_price_usd(
+    known_prices: list[Column],
+    priced: tuple[str, ...],
+    stable_price_usd: Column,
+    stable_tokens: tuple[str, ...],
+    tokens: tuple[str, ...],
+    claim_of: Mapping[str, str],
+) -> Column:
+    """Price of each token of the run: the one place where a token gets its price.
 
-    Shape:  (rows,).
-    Units:  USD per USDT.
-    Source: [domain] heading, USDT = 1 USD.
+    A stablecoin has its own series, else it is worth 1; a coin its reference price; a wrapped coin is worth the coin;
+    a staking token the coin at the protocol's oracle ratio, never at a market price. What only a DEX prices, a reward,
+    has ``dust_price_usd``.
 
-    >>> usd_per_share_class__usdt(np.array([3_000.0])).tolist()
-    [1.0]
+    known_prices: by the labels of ``priced``: the price of a coin, or the oracle ratio of a staking token. claim_of:
+    token to the coin that it is a claim on, itself where it is none.
+
+    Shape:  (rows, tokens).
+    Units:  USD per token.
+    Sign:   > 0.
+    Source: [domain] rulings 1 and 7, 4.2.
+
+    >>> tokens, claim_of = ("USDT", "ETH", "WETH", "weETH"), dict.fromkeys(("ETH", "WETH", "weETH"), "ETH")
+    >>> known = [np.array([3_000.0]), np.array([1.05])]
+    >>> token_price_usd(known, ("ETH", "weETH"), np.array([[0.97]]), ("USDT",), tokens, claim_of).tolist()
+    [[0.97, 3000.0, 3000.0, 3150.0]]
     """
-    return frozen(np.ones_like(eth_price))
+    known = dict(zip(priced, known_prices, strict=True))
+
+    def price(token: str) -> Column:
+        if token in stable_tokens:
+            return column(stable_price_usd, stable_tokens, token)
+        coin = known[claim_of[token]]
+        return coin * known[token] if token in known and claim_of[token] != token else coin
+
+    return _stacked([price(token) for token in tokens])
 
 
 @tag(stage="market", unit="usd")
-@config.when(share_class="USDT", directional=True)
-def usd_per_share_class__usdt_margin(reference_price: Column) -> Column:
-    """Price of one share-class unit: a USDT is a USD.
+def usd_per_share_class(token_price_usd: Column, tokens: tuple[str, ...], share_class: str) -> Column:
+    """Price of one share-class unit, which is a token.
 
     Shape:  (rows,).
-    Units:  USD per USDT.
-    Source: [domain] heading, USDT = 1 USD.
-
-    >>> usd_per_share_class__usdt_margin(np.array([60_000.0])).tolist()
-    [1.0]
-    """
-    return frozen(np.ones_like(reference_price))
-
-
-@tag(stage="market", unit="usd")
-@config.when(share_class="BTC")
-def usd_per_share_class__btc(reference_price: Column) -> Column:
-    """Price of one share-class unit: Binance spot BTC.
-
-    Shape:  (rows,).
-    Units:  USD per BTC.
+    Units:  USD per share-class unit.
     Source: [domain] ruling 1.
 
-    >>> usd_per_share_class__btc(np.array([60_000.0])).tolist()
-    [60000.0]
-    """
-    return reference_price
-
-
-@tag(stage="market", unit="usd")
-@config.when(share_class="ETH")
-def usd_per_share_class__eth(eth_price: Column) -> Column:
-    """Price of one share-class unit: Binance spot ETH.
-
-    Shape:  (rows,).
-    Units:  USD per ETH.
-    Source: [domain] ruling 1.
-
-    >>> usd_per_share_class__eth(np.array([3_000.0])).tolist()
+    >>> usd_per_share_class(np.array([[1.0, 3_000.0]]), ("USDT", "ETH"), "ETH").tolist()
     [3000.0]
     """
-    return eth_price
+    return column(token_price_usd, tokens, share_class)
 
 
 @tag(stage="market", unit="usd")
-@config.when(delta_asset="USDT")
-def delta_price_usd__usdt(eth_price: Column) -> Column:
-    """Price of the tracked asset; USDT carries no price risk, so 0.
+def delta_price_usd(
+    token_price_usd: Column, tokens: tuple[str, ...], stable_tokens: tuple[str, ...], delta_asset: str
+) -> Column:
+    """Price of the tracked asset; a stablecoin carries no price risk, so 0.
 
     Shape:  (rows,).
     Units:  USD per unit of delta.
-    Source: [domain] 4.2, USDT contributes 0.
+    Source: [domain] ruling 1 and 4.2, USDT contributes 0.
 
-    >>> delta_price_usd__usdt(np.array([3_000.0])).tolist()
-    [0.0]
+    >>> prices, tokens = np.array([[1.0, 3_000.0]]), ("USDT", "ETH")
+    >>> [delta_price_usd(prices, tokens, ("USDT",), token).tolist() for token in tokens]
+    [[0.0], [3000.0]]
     """
-    return frozen(np.zeros_like(eth_price))
-
-
-@tag(stage="market", unit="usd")
-@config.when(delta_asset="ETH")
-def delta_price_usd__eth(eth_price: Column) -> Column:
-    """Price of the tracked asset: Binance spot ETH.
-
-    Shape:  (rows,).
-    Units:  USD per ETH.
-    Source: [domain] ruling 1.
-
-    >>> delta_price_usd__eth(np.array([3_000.0])).tolist()
-    [3000.0]
-    """
-    return eth_price
-
-
-@tag(stage="market", unit="usd")
-@config.when(delta_asset="BTC")
-def delta_price_usd__btc(reference_price: Column) -> Column:
-    """Price of the tracked asset: Binance spot BTC.
-
-    Shape:  (rows,).
-    Units:  USD per BTC.
-    Source: [domain] ruling 1.
-
-    >>> delta_price_usd__btc(np.array([60_000.0])).tolist()
-    [60000.0]
-    """
-    return reference_price
-
-
-def _token_price(token: str, eth_price: Column) -> Column:
-    """Price in USD of a token that wallets and lending pools of the modes hold."""
-    return np.ones_like(eth_price) if token == "USDT" else eth_price
+    price = column(token_price_usd, tokens, delta_asset)
+    return frozen(np.zeros_like(price)) if delta_asset in stable_tokens else price
 
 
 def _stacked(columns: list[Column]) -> Column:
@@ -127,17 +91,17 @@ def _stacked(columns: list[Column]) -> Column:
 
 
 @tag(stage="market", unit="usd_per_token", axis="wallet_tokens")
-def wallet_price_usd(wallet_tokens: tuple[str, ...], eth_price: Column) -> Column:
-    """Price of each token the wallet may hold: USDT at 1, ETH and WETH at Binance spot.
+def wallet_price_usd(token_price_usd: Column, tokens: tuple[str, ...], wallet_tokens: tuple[str, ...]) -> Column:
+    """Price of each token the wallet may hold.
 
     Shape:  (rows, wallet tokens).
     Units:  USD per token.
     Source: [domain] rulings 1 and 7.
 
-    >>> wallet_price_usd(("USDT", "WETH"), np.array([3_000.0])).tolist()
-    [[1.0, 3000.0]]
+    >>> wallet_price_usd(np.array([[1.0, 3_000.0]]), ("USDT", "WETH"), ("WETH",)).tolist()
+    [[3000.0]]
     """
-    return _stacked([_token_price(token, eth_price) for token in wallet_tokens])
+    return _stacked([column(token_price_usd, tokens, token) for token in wallet_tokens])
 
 
 @tag(stage="market", unit="asset_units_per_token", axis="supplied_tokens")
@@ -171,21 +135,27 @@ def supplied_ratio__staking(supplied_tokens: tuple[str, ...], lst_oracle_ratio: 
 
 
 @tag(stage="market", unit="usd_per_token", axis="supplied_tokens")
-def supplied_price_usd(supplied_tokens: tuple[str, ...], supplied_ratio: Column, eth_price: Column) -> Column:
+def supplied_price_usd(token_price_usd: Column, tokens: tuple[str, ...], supplied_tokens: tuple[str, ...]) -> Column:
     """Price of the underlying of each supplied reserve.
 
     Shape:  (rows, supplied tokens).
     Units:  USD per underlying token.
     Source: [domain] ruling 1.
 
-    >>> supplied_price_usd(("weETH",), np.array([[1.05]]), np.array([2_000.0])).tolist()
+    >>> supplied_price_usd(np.array([[2_000.0, 2_100.0]]), ("WETH", "weETH"), ("weETH",)).tolist()
     [[2100.0]]
     """
-    return frozen(_stacked([_token_price(token, eth_price) for token in supplied_tokens]) * supplied_ratio)
+    return _stacked([column(token_price_usd, tokens, token) for token in supplied_tokens])
 
 
 @tag(stage="market", unit="usd_per_token", axis="supplied_tokens")
-def supplied_yield_price_usd(supplied_tokens: tuple[str, ...], supplied_ratio: Column, eth_price: Column) -> Column:
+def supplied_yield_price_usd(
+    token_price_usd: Column,
+    tokens: tuple[str, ...],
+    claim_of: Mapping[str, str],
+    supplied_tokens: tuple[str, ...],
+    supplied_ratio: Column,
+) -> Column:
     """Price at which growth of the supply index counts: the ratio of the row before at the price of the row.
 
     With it, index growth and ratio growth add up to the whole growth exactly.
@@ -194,12 +164,12 @@ def supplied_yield_price_usd(supplied_tokens: tuple[str, ...], supplied_ratio: C
     Units:  USD per underlying token.
     Source: [domain] 4.5.
 
-    >>> ratio = np.array([[1.0], [1.1]])
-    >>> supplied_yield_price_usd(("weETH",), ratio, np.array([100.0, 200.0])).tolist()
+    >>> price, ratio = np.array([[100.0, 100.0], [200.0, 220.0]]), np.array([[1.0], [1.1]])
+    >>> supplied_yield_price_usd(price, ("ETH", "weETH"), {"weETH": "ETH"}, ("weETH",), ratio).tolist()
     [[100.0], [200.0]]
     """
     before = np.concatenate([supplied_ratio[:1], supplied_ratio[:-1]])
-    return frozen(_stacked([_token_price(token, eth_price) for token in supplied_tokens]) * before)
+    return frozen(_stacked([column(token_price_usd, tokens, claim_of[token]) for token in supplied_tokens]) * before)
 
 
 @tag(stage="market", unit="eth_per_lst")
@@ -218,17 +188,17 @@ def lst_oracle_ratio_step(lst_oracle_ratio: Column) -> Column:
 
 
 @tag(stage="market", unit="usd_per_token", axis="borrowed_tokens")
-def borrowed_price_usd(borrowed_tokens: tuple[str, ...], eth_price: Column) -> Column:
+def borrowed_price_usd(token_price_usd: Column, tokens: tuple[str, ...], borrowed_tokens: tuple[str, ...]) -> Column:
     """Price of each borrowed token.
 
     Shape:  (rows, borrowed tokens).
     Units:  USD per token.
     Source: [domain] ruling 1.
 
-    >>> borrowed_price_usd(("WETH",), np.array([3_000.0])).tolist()
+    >>> borrowed_price_usd(np.array([[1.0, 3_000.0]]), ("USDT", "WETH"), ("WETH",)).tolist()
     [[3000.0]]
     """
-    return _stacked([_token_price(token, eth_price) for token in borrowed_tokens])
+    return _stacked([column(token_price_usd, tokens, token) for token in borrowed_tokens])
 
 
 @tag(stage="market", unit="underlying_per_scaled_unit", axis="borrowed_tokens")
@@ -307,7 +277,7 @@ def perp_premium_step(perp_mark: Column, reference_price: Column) -> Column:
 
 @tag(stage="market", unit="usd_per_token", axis="dust_tokens")
 def dust_price_usd(dust_price_eth: Column, eth_price: Column) -> Column:
-    """Price of each reward token: its DEX open in ETH at Binance spot; NaN where the DEX has no price.
+    """Price of each reward token: its DEX open in ETH at the price of ETH; NaN where the DEX has no price.
 
     Shape:  (rows, reward tokens).
     Units:  ETH/token x USD/ETH -> USD per token.

@@ -52,10 +52,15 @@ class MarketFrame(StageFrame):
     gas_price_gwei: Series[float] | None = column(
         "gwei", ge=0.0, le=GAS_PRICE_GWEI_MAX, description="Average gas price."
     )
+    stable_price_usd: Series[float] | None = columns(
+        "stable_price_usd", "usd_per_token", ge=1e-3, le=10.0, description="Price of each stablecoin in use."
+    )
+    token_price_usd: Series[float] | None = columns("token_price_usd", "usd_per_token", ge=1e-9, le=PRICE_MAX)
+    """Price of each token of the run."""
     usd_per_share_class: Series[float] | None = column("usd", ge=1e-9, le=PRICE_MAX)
     """Price of a share-class unit."""
     delta_price_usd: Series[float] | None = column("usd", ge=0.0, le=PRICE_MAX)
-    """Price of the tracked asset; 0 for USDT."""
+    """Price of the tracked asset; 0 for a stablecoin."""
     wallet_price_usd: Series[float] | None = columns("wallet_price_usd", "usd_per_token", ge=1e-9, le=PRICE_MAX)
     """Price of each wallet token."""
     supplied_price_usd: Series[float] | None = columns("supplied_price_usd", "usd_per_token", ge=1e-9, le=PRICE_MAX)

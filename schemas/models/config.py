@@ -195,6 +195,11 @@ class RunConfig(RunSettings):
         return DEFAULT_CAPITAL[self.mode.share_class] if written is None else written
 
     @property
+    def quote_token(self) -> str:
+        """What the pairs of the run are quoted in."""
+        return "USDT"
+
+    @property
     def supplied_tokens(self) -> tuple[str, ...]:
         """Underlying tokens of the subscribed aTokens, in canonical order."""
         return self._underlying(PositionType.A_TOKEN)

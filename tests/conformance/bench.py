@@ -18,6 +18,7 @@ from schemas.operations import OperationType, OrderSide, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from tests.support.lending import lending_terms
+from tests.support.prices import token_prices
 
 TOO_MUCH: Final = 1e6
 """Times the amount of the order that can be carried out."""
@@ -28,7 +29,7 @@ OPERATIONS: Final = tuple(operation.value for operation in OperationType)
 
 SNAPSHOT: Final = MarketSnapshot(
     timestamp="2024-05-12T00:00:00",
-    eth_price=3_000.0,
+    prices=token_prices(3_000.0, weETH=ORACLE, wstETH=1.17),
     gas_unit_usd=3_000.0 * 20e-9,
     base_asset="BTC",
     spot_price=dict.fromkeys(CEX_VENUES, PRICE),

@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 
 from dataflow.engine.backtest import Backtest
-from dataflow.journal.operations import fee_key
 from dataflow.market.market import Market
 from dataflow.services.backtest import BacktestRequest, load_request_config, load_run_market
 from dataflow.services.fault_plans import fault_wrapper, load_fault_plan
@@ -21,6 +20,7 @@ from dataflow.venues.faults.report import FaultReport, InjectedFault
 from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.decisions import DecisionRule
+from schemas.instruments import cex_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.port import OrderPort
@@ -181,7 +181,8 @@ class Book:
 
     def paid_by(self, fill: Fill) -> str:
         """Key of the balance that paid the fee."""
-        return fee_key(fill.order, fill.handshake)
+        currency = fill.handshake.fee_currency
+        return cex_key(fill.order.venue, currency) if fill.order.is_cex_trade() else wallet_key(currency)
 
 
 def make_book(name: str, root: Path) -> Book:

@@ -25,6 +25,7 @@ from schemas.operations import OperationType, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from tests.support.lending import lending_terms
+from tests.support.prices import token_prices
 from tests.support.runs import Event
 from tests.support.tight_loops import TIMESTAMP, Bench
 
@@ -39,7 +40,7 @@ STAKED = EQUITY + FLASH
 
 SNAPSHOT = MarketSnapshot(
     timestamp=TIMESTAMP,
-    eth_price=3_000.0,
+    prices=token_prices(3_000.0, weETH=ORACLE),
     gas_unit_usd=3_000.0 * 20e-9,
     liquidity_index={"weETH": 1.0003},
     variable_borrow_index={"WETH": 1.03},

@@ -33,6 +33,7 @@ from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from schemas.units import NOT_APPLICABLE, Column
 from tests.support.lending import lending_terms
+from tests.support.prices import token_prices
 from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
 
 TIMESTAMP = "2024-05-12T00:00:00"
@@ -44,7 +45,7 @@ LIVE = ExecutionPolicy(3, 0.1, 30.0, 10.0, 120.0, 0.01, 1e-9)
 
 SNAPSHOT = MarketSnapshot(
     timestamp=TIMESTAMP,
-    eth_price=3_000.0,
+    prices=token_prices(3_000.0, weETH=1.03816),
     gas_unit_usd=3e-5,
     base_asset="BTC",
     spot_price={"binance": 60_000.0, "okx": 60_010.0},

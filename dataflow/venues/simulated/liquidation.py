@@ -13,7 +13,7 @@ from dataflow.maths.lending.fixed_point import MAX_UINT256, WAD, ray_div
 from dataflow.maths.lending.liquidation import Liquidated, LiquidationCall, liquidate
 from dataflow.maths.lending.pool import Pool
 from dataflow.maths.perps import realised_pnl
-from dataflow.venues.simulated.pool import USER, oracle_price, pool_at
+from dataflow.venues.simulated.pool import USER, pool_at
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.holdings import Holdings
 from schemas.instruments import CEX_VENUES, a_token_key, cex_key, debt_key, perp_key
@@ -95,9 +95,9 @@ class SimulatedLiquidator:
             steps.append(LiquidationStep(DeltaType.LIQUIDATION, OperationType.REPAY, rest))
             world.books = world.books.applied(rest)
         snapshot = world.snapshot
-        seized_usd = from_ray(done.collateral + done.protocol_fee) * oracle_price(collateral, snapshot)
-        repaid_usd = from_ray(done.debt) * oracle_price(debt, snapshot)
-        loss_usd = burnt * oracle_price(debt, snapshot)
+        seized_usd = from_ray(done.collateral + done.protocol_fee) * snapshot.price(collateral)
+        repaid_usd = from_ray(done.debt) * snapshot.price(debt)
+        loss_usd = burnt * snapshot.price(debt)
         return Liquidation(
             venue="aave_v3",
             steps=tuple(steps),
@@ -180,7 +180,7 @@ class _Account:
     @property
     def _margin_price(self) -> float:
         snapshot = self.world.snapshot
-        return 1.0 if snapshot.margin_token == "USDT" else snapshot.value_of("spot_price", self.venue)
+        return snapshot.price_at(self.venue, snapshot.margin_token)
 
     def _charge(self, operation: OperationType, fee: float) -> None:
         """Take a fee, in the margin token."""

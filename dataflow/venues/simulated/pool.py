@@ -18,7 +18,7 @@ from dataflow.maths.lending.pool import Pool, PoolTerms
 from dataflow.maths.lending.reserve import Reserve, ReserveTerms
 from dataflow.maths.lending.rules import AAVE_V3_6, Rules
 from schemas.holdings import Holdings
-from schemas.instruments import LST_VENUES, PositionKey, PositionType
+from schemas.instruments import PositionKey, PositionType
 from schemas.snapshot import MarketSnapshot
 from schemas.units import BPS, RAY_DECIMALS, exact_ray, to_wei
 
@@ -101,7 +101,7 @@ def pool_at(terms: LendingTerms, snapshot: MarketSnapshot, books: Holdings, now:
     return Pool(
         terms=PoolTerms(rules=terms.rules, categories=categories),
         reserves=reserves,
-        prices={token: to_wei(oracle_price(token, snapshot), _PRICE_DECIMALS) for token in {**supplied, **borrowed}},
+        prices={token: to_wei(snapshot.price(token), _PRICE_DECIMALS) for token in {**supplied, **borrowed}},
         now=now,
         accounts={USER: account},
     )
@@ -111,14 +111,6 @@ def _scaled(books: Holdings, kind: PositionType) -> dict[str, int]:
     """Scaled balances of one kind by underlying token, as rays."""
     keys = ((PositionKey.parse(text), units) for text, units in books.units.items())
     return {key.underlying: exact_ray(max(units, 0.0)) for key, units in keys if key.position_type is kind}
-
-
-def oracle_price(token: str, snapshot: MarketSnapshot) -> float:
-    """USD a unit at the pool's oracle: an LST at its protocol ratio, never at a market price."""
-    if token == "USDT":
-        return 1.0
-    ratio = snapshot.value_of("lst_oracle_ratio", token) if token in LST_VENUES else 1.0
-    return ratio * snapshot.eth_price
 
 
 def asked_of(amount: float, held: int) -> int:

@@ -18,6 +18,7 @@ from schemas.holdings import Holdings
 from schemas.intents import OrderIntent, perp_trade, spot_trade, supply, transfer, withdraw
 from schemas.operations import OperationType, OrderSide, StrategyIntent
 from schemas.snapshot import MarketSnapshot
+from tests.support.prices import token_prices
 
 AAVE_INDEX = 1.066714
 STAKING_RATIO = 1.03816
@@ -29,7 +30,7 @@ WEETH = "etherfi:LST:weETH"
 
 SNAPSHOT = MarketSnapshot(
     timestamp="2024-05-12T00:00:00",
-    eth_price=3_000.0,
+    prices=token_prices(3_000.0, weETH=STAKING_RATIO, wstETH=1.17),
     gas_unit_usd=0.0,
     base_asset="BTC",
     spot_price={"binance": 60_000.0},

@@ -13,10 +13,11 @@ from schemas.operations import OrderSide, StrategyIntent
 from schemas.snapshot import MarketSnapshot
 from tests.support.desk import SNAPSHOT, Desk
 from tests.support.markets import quiet_market
+from tests.support.prices import token_prices
 from tests.support.runs import prepared, run_in_memory
 
 ENTRY = StrategyIntent.ENTRY_FULL
-MARKET = MarketSnapshot("2024-05-12T00:00:00", 3_000.0, 0.0, "BTC", {"okx": 50_000.0}, {"okx": 51_000.0})
+MARKET = MarketSnapshot("2024-05-12T00:00:00", token_prices(3_000.0), 0.0, "BTC", {"okx": 50_000.0}, {"okx": 51_000.0})
 LARGEST = {"okx": 1e6}
 
 

@@ -37,8 +37,3 @@ def test_reserve_is_a_multiple_of_one_entry_and_one_exit() -> None:
 def test_a_run_without_gas_reserves_none() -> None:
     unit = market.gas_unit_usd(np.array([10.0]), np.array([3_000.0]), CostModel.free())
     assert market.gas_reserve_usd__once(unit, 250_000.0, 220_000.0, 3.0).tolist() == [0.0]
-
-
-def test_a_dollar_of_usdt_is_a_dollar_and_weth_is_eth() -> None:
-    prices = market.wallet_price_usd(("USDT", "ETH", "WETH"), np.array([3_000.0]))
-    assert prices.tolist() == [[1.0, 3_000.0, 3_000.0]]

@@ -37,6 +37,7 @@ from schemas.holdings import Holdings
 from schemas.models.orders import Order
 from schemas.operations import ExecutionStatus, OperationType
 from schemas.snapshot import MarketSnapshot
+from tests.support.prices import token_prices
 from tests.support.runs import MemoryRun, assert_same_business, prepared, run_in_memory
 
 USDT, ETH, PERP = "binance:BaseToken:USDT", "binance:BaseToken:ETH", "binance:PerpPosition:ETH-PERP"
@@ -59,7 +60,7 @@ class Bench:
     def __init__(self, *rules: FaultRule, seed: int = 1, row: int = 0, valid_for: float = math.inf) -> None:
         snapshot = MarketSnapshot(
             "2024-01-01T00:00:00",
-            PRICE,
+            token_prices(PRICE),
             0.0,
             "ETH",
             {"binance": PRICE},

@@ -28,6 +28,7 @@ from schemas.operations import OperationType
 from schemas.snapshot import MarketSnapshot
 from schemas.units import exact_ray, from_ray
 from tests.support.lending import lending_terms
+from tests.support.prices import token_prices
 
 A_USDT, A_WEETH, DEBT = "aave:aToken:aUSDT", "aave:aToken:aweETH", "aave:debtToken:debtWETH"
 USDT, WETH, WEETH = "wallet:BaseToken:USDT", "wallet:BaseToken:WETH", "etherfi:LST:weETH"
@@ -59,7 +60,7 @@ indexes = st.floats(1.0, 5.0)
 def world_of(units: dict[str, float], terms: LendingTerms = TERMS, *, index: float = 1.0) -> SimulatedWorld:
     snapshot = MarketSnapshot(
         "2024-05-12T00:00:00",
-        ETH,
+        token_prices(ETH, weETH=ORACLE),
         0.0,
         liquidity_index=dict.fromkeys(("USDT", "WETH", "weETH"), index),
         variable_borrow_index=dict.fromkeys(("USDT", "WETH"), index),
