@@ -10,7 +10,7 @@ MODE = ModeSpec(
     quantity_parts=("wallet_quantity", "exchange_quantity"),
     value_parts=("wallet_value_usd", "exchange_value_usd"),
     features=features(perps=True),
-    breaches=("margin_breach", "delta_breach"),
+    breaches=("margin_breach", "delta_breach", "venue_leverage_breach"),
     warnings=("near_margin_limit",),
     liquidations=("margin_liquidation_due",),
     entry_operations=(),

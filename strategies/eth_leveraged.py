@@ -11,7 +11,7 @@ MODE = ModeSpec(
     quantity_parts=("wallet_quantity", "staked_quantity", "supplied_quantity", "debt_quantity"),
     value_parts=("wallet_value_usd", "staked_value_usd", "supplied_value_usd", "debt_value_usd"),
     features=features(lending=True, borrowing=True, staking=True),
-    breaches=("ltv_breach", "health_breach"),
+    breaches=("ltv_breach", "health_breach", "leverage_breach"),
     liquidations=("health_liquidation_due",),
     entry_operations=("atomic_entry",),
     exit_operations=("atomic_deleverage_one_swap",),

@@ -12,7 +12,7 @@ MODE: Final = ModeSpec(
     quantity_parts=("margined_quantity",),
     value_parts=("margined_value_usd",),
     features=features(perps=True, directional=True, coin_margin=True),
-    breaches=("margin_breach", "delta_breach"),
+    breaches=("margin_breach", "delta_breach", "leverage_breach", "venue_leverage_breach"),
     warnings=("near_margin_limit",),
     liquidations=("margin_liquidation_due",),
     entry_operations=(),

@@ -12,7 +12,7 @@ MODE = ModeSpec(
     value_parts=("wallet_value_usd", "exchange_value_usd", "staked_value_usd"),
     staked_parts=("wallet_quantity", "exchange_quantity", "staked_before"),
     features=features(perps=True, staking=True, hedged=True),
-    breaches=("margin_breach", "delta_breach"),
+    breaches=("margin_breach", "delta_breach", "venue_leverage_breach"),
     warnings=("near_margin_limit",),
     liquidations=("margin_liquidation_due",),
     entry_operations=("transfer", "stake"),

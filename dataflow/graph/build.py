@@ -12,7 +12,7 @@ os.environ.setdefault("HAMILTON_AUTOLOAD_EXTENSIONS", "0")  # loading every exte
 from hamilton import driver, settings
 from hamilton.node import Node as HamiltonNode
 
-from dataflow.nodes import decision, execution, exposure, funding, liquidation, market, pnl, positions, risk
+from dataflow.nodes import decision, entries, execution, exposure, funding, liquidation, market, pnl, positions, risk
 from schemas.errors import EngineInitError
 from schemas.spelling import close_match
 from strategies.rules import ModeSpec
@@ -26,6 +26,7 @@ STAGE_MODULES: Final[tuple[ModuleType, ...]] = (
     positions,
     exposure,
     risk,
+    entries,
     liquidation,
     pnl,
     decision,

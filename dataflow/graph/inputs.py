@@ -277,7 +277,10 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         "margin_loan_limit": strategy.margin_loan_limit,
         "delta_tolerance": limits.delta_tolerance,
         "health_factor_min": limits.health_factor_min,
-        "max_stake_spread_move": limits.max_stake_spread_move,
+        "max_stake_spread_move": limits.max_stake_spread_move or 0.0,
+        "max_underlying_move": config.mode.max_underlying_move or 0.0,
+        "leverage_max": config.share_class.max_leverage,
+        "margin_ratio_of_venue_leverage": _margin_ratio_of_venue_leverage(config),
         "target_ltv": strategy.target_ltv,
         "stake_share": config.mode.stake_allocation_percentage,
         "ltv_drift_tolerance": strategy.ltv_drift_tolerance,
@@ -292,6 +295,12 @@ def _thresholds(config: RunConfig) -> dict[str, object]:
         values["margin_target"] = levels.warning if target is None else target
         values["margin_liquidation"] = levels.liquidation if config.scenario.liquidation else -np.inf
     return values
+
+
+def _margin_ratio_of_venue_leverage(config: RunConfig) -> float:
+    """Margin ratio below which a perpetual has more notional over its margin than the strictest exchange allows."""
+    allowed = (config.venues[venue].max_leverage for venue in config.cex_venues)
+    return max((1.0 / leverage for leverage in allowed if leverage is not None), default=0.0)
 
 
 def _least_trade_usd(config: RunConfig) -> float:

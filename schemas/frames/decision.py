@@ -16,6 +16,8 @@ class DecisionFrame(StageFrame):
     """1 on the first row of the run."""
     cooldown_over: Series[float] | None = flag()
     """1 where an entry is allowed after a risk exit."""
+    entry_survives: Series[float] | None = flag()
+    """1 where loan and margin of an entry would survive the moves that the configuration names."""
     was_liquidated: Series[float] | None = flag()
     """1 on the row of a liquidation."""
     deployable_usd: Series[float] | None = column("usd", ge=-USD_MAX, le=USD_MAX)

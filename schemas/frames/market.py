@@ -14,7 +14,7 @@ from schemas.frames.fields import (
     flag,
 )
 from schemas.signals import SIGNAL_CODES
-from schemas.units import FUNDING_RATE_MAX, HOURS_PER_YEAR
+from schemas.units import FUNDING_RATE_MAX, HOURS_PER_YEAR, NOT_APPLICABLE
 
 
 class MarketFrame(StageFrame):
@@ -104,6 +104,8 @@ class MarketFrame(StageFrame):
     lst_market_ratio: Series[float] | None = column(
         "eth_per_lst", ge=1e-3, le=INDEX_MAX, description="ETH that one staking token fetches on the market."
     )
+    ltv_after_spread_move: Series[float] | None = column("fraction", ge=0.0, le=NOT_APPLICABLE)
+    """LTV of an entry after a fall of the LST's market price."""
     supplied_ratio: Series[float] | None = columns("supplied_ratio", "asset_units_per_token", ge=0.5, le=INDEX_MAX)
     """Asset units in one supplied token."""
     supplied_yield_price_usd: Series[float] | None = columns(

@@ -37,6 +37,14 @@ class RiskFrame(StageFrame):
     """Margin ratio under its warning level."""
     near_health_limit: Series[float] | None = flag()
     """Health factor within a fifth of its limit."""
+    margin_ratio_after_move: Series[float] | None = column("fraction", ge=-INDEX_MAX, le=PRICE_MAX)
+    """Worst margin ratio after a move of the price."""
+    leverage: Series[float] | None = column("ratio", ge=0.0, le=NOT_APPLICABLE)
+    """Assets, or notional, over equity."""
+    leverage_breach: Series[float] | None = flag()
+    """More over equity than the share class allows."""
+    venue_leverage_breach: Series[float] | None = flag()
+    """More notional over margin than an exchange allows."""
     breach_detected: Series[float] | None = flag()
     """Any enabled limit crossed."""
     risk_warning: Series[float] | None = flag()

@@ -6,7 +6,6 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from schemas.models.config_base import (
-    BOUNDS,
     FOR_PEOPLE,
     MUST_AGREE,
     ConfigModel,
@@ -77,7 +76,7 @@ class ModeSettings(ConfigModel):
     """Risk limit: cap of target_ltv; required when borrowing is enabled."""
     stake_allocation_percentage: Fraction | None = None
     """Share of equity that a hedged mode stakes (a fraction, despite its name)."""
-    max_underlying_move: Annotated[NonNegativeFloat | None, BOUNDS] = None
+    max_underlying_move: NonNegativeFloat | None = None
     """Risk limit: move of the price against the perpetuals after which the margin ratio must still be above
     margin_levels.exit; an entry that would not survive it is refused."""
     dust_delta: Fraction = 0.002

@@ -132,8 +132,8 @@ class VenueConfig(ConfigModel):
     """Smallest order value, USD; the strategies leave smaller ones out, as they do below `min_trade_usd`."""
     max_trade_size_usd: PositiveFloat | None = None
     """Largest order value, USD; larger trades go out in equal parts."""
-    max_leverage: Annotated[Annotated[float, Field(ge=1.0, allow_inf_nan=False)] | None, BOUNDS] = None
-    """Largest notional over margin that the venue allows, at entry."""
+    max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] | None = None
+    """Largest notional over margin that the venue allows: an entry above it is refused, a later breach is RISK-001."""
     collateral_factor: Fraction | None = None
     """Share of a coin's value that counts as margin (domain 3.2)."""
     liquidation_fee: Fraction | None = None
@@ -340,9 +340,9 @@ class ShareClassConfig(ConfigModel):
     """Modes may stake."""
     basis_trading_supported: Annotated[bool, BOUNDS]
     """Modes may trade the basis."""
-    max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False), BOUNDS]
-    """Risk limit: the most that a mode may hold over its equity at entry; what loans pay for counts, and
-    the notional of a directional position."""
+    max_leverage: Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
+    """Risk limit: the most that a mode may hold over its equity, what loans pay for and the notional of a
+    directional position included: an entry above it is refused, a later breach is RISK-001."""
     target_apy_range: Annotated[ApyRange, FOR_PEOPLE]
     """What the class aims at."""
     max_drawdown: Fraction

@@ -253,6 +253,7 @@ def decision(
     idle_usdt: Column,
     idle_eth_is_due: Column,
     cooldown_over: Column,
+    entry_survives: Column,
     is_first_row: Column,
     margin_exit: float,
     margin_warning: float,
@@ -270,14 +271,15 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 16 to 18 and 33.
 
     >>> zero, one = np.zeros(1), np.ones(1)
-    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, zero, zero, zero, zero, one, zero)
+    >>> args = (zero, 0.35 * one, zero, zero, zero, zero, zero, zero, zero, zero, one, one, zero)
     >>> decision(*args, 0.2, 0.4, 2.0, 0.02, 10.0, 100.0 * one, 0.02, 0.0, False).tolist()
     [4.0]
     """
     flat = is_flat > 0.0
     if entry_only:
         return frozen(np.where(flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
-    has_short, idle_max = worst_margin_ratio < NOT_APPLICABLE, position_deviation_threshold * equity_usd
+    may_add, has_short = entry_survives > 0.0, worst_margin_ratio < NOT_APPLICABLE
+    idle_max = position_deviation_threshold * equity_usd
     applies = {
         EXIT_MARGIN: ~flat & ((worst_margin_ratio < margin_exit) | (was_liquidated > 0.0)),
         EXIT_HEALTH: ~flat & (health_is_low > 0.0),
@@ -286,10 +288,10 @@ def decision(
         ADJUST_DELTA: ~flat & (net_delta_fraction > net_delta_trade),
         SELL_DUST: dust_is_due > 0.0,
         WITHDRAWAL: ~flat & (withdrawal_pending > 0.0),
-        ENTRY: flat & (deployable_usdt > min_trade_usd) & (cooldown_over > 0.0),
-        STAKE_IDLE: ~flat & (idle_eth_is_due > 0.0),
-        INVEST_EXCESS: ~flat & has_short & (worst_margin_ratio > margin_excess),
-        ADD_IDLE: ~flat & (idle_usdt > np.maximum(idle_max, min_trade_usd)),
+        ENTRY: flat & (deployable_usdt > min_trade_usd) & (cooldown_over > 0.0) & may_add,
+        STAKE_IDLE: ~flat & (idle_eth_is_due > 0.0) & may_add,
+        INVEST_EXCESS: ~flat & has_short & (worst_margin_ratio > margin_excess) & may_add,
+        ADD_IDLE: ~flat & (idle_usdt > np.maximum(idle_max, min_trade_usd)) & may_add,
     }
     return first_that_applies(RULES, applies)
 

@@ -96,6 +96,7 @@ def decision(
     ltv: Column,
     ltv_gap: Column,
     cooldown_over: Column,
+    entry_survives: Column,
     is_first_row: Column,
     health_factor_min: float,
     ltv_max: float,
@@ -110,14 +111,14 @@ def decision(
     Source: [domain] 3.0 and 3.2, rulings 14, 15 (the cooldown after a risk exit), 19 and 33.
 
     >>> one, zero = np.ones(1), np.zeros(1)
-    >>> at_risk, limits = (1.05 * one, 0.9 * one, 0.25 * one, one, zero), (1.1, 0.95, 0.02, 10.0, 0.0, False)
+    >>> at_risk, limits = (1.05 * one, 0.9 * one, 0.25 * one, one, one, zero), (1.1, 0.95, 0.02, 10.0, 0.0, False)
     >>> decision(zero, one, zero, zero, *at_risk, *limits).tolist()
     [2.0]
     """
     is_flat = has_supplied == 0.0
     if entry_only:
         return frozen(np.where(is_flat & (is_first_row > 0.0), float(ENTRY.code), HOLD))
-    can_deploy, may_lever = deployable_usd > min_trade_usd, cooldown_over > 0.0
+    can_deploy, may_lever = deployable_usd > min_trade_usd, (cooldown_over > 0.0) & (entry_survives > 0.0)
     applies = {
         EXIT_LTV: ~is_flat & (ltv > ltv_max),
         REDUCE_HEALTH: ~is_flat & (health_factor < health_factor_min),

@@ -37,6 +37,7 @@ class Settings:
     net_delta_trade: float
     delta_tolerance: float
     pnl_tolerance: float
+    venue_margin: float
     margin_warning: float
     margin_reduce: float
     margin_exit: float
@@ -71,6 +72,7 @@ class Settings:
             net_delta_trade=_given(strategy.net_delta_trade),
             delta_tolerance=limits.delta_tolerance,
             pnl_tolerance=config.mode.component_config.pnl_monitor.reconciliation_tolerance,
+            venue_margin=max(1.0 / _given(config.venues[venue].max_leverage) for venue in venues),
             margin_warning=levels.warning,
             margin_reduce=levels.reduce,
             margin_exit=levels.exit,

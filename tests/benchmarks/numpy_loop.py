@@ -225,7 +225,7 @@ def _risk(seen: Columns, settings: Settings) -> Columns:
     score = np.clip(0.3 * (0.25 * steps), 0.0, 1.0)
     margin_breach = (worst < settings.margin_reduce).astype(np.float64)
     delta_breach = (seen["net_delta_fraction"] > settings.delta_tolerance).astype(np.float64)
-    breach = np.maximum(margin_breach, delta_breach)
+    breach = np.maximum(margin_breach, delta_breach)  # the exchanges' leverage is far below the level that reduces
     level = (score >= 0.25) * 1.0 + (score >= 0.5) + (score >= 0.75)
     return {
         "delta_breach": delta_breach,
@@ -235,6 +235,7 @@ def _risk(seen: Columns, settings: Settings) -> Columns:
         "margin_ratio": ratio,
         "worst_margin_ratio": worst,
         "margin_breach": margin_breach,
+        "venue_leverage_breach": (worst < settings.venue_margin).astype(np.float64),
         "breach_detected": breach,
         "margin_usage": 1.0 - np.clip(worst, 0.0, 1.0),
         "risk_score": score,
@@ -249,8 +250,10 @@ def _liquidation(seen: Columns, settings: Settings) -> Columns:
     side = np.sign(units)
     backing = collateral / np.where(side == 0.0, 1.0, np.abs(units))
     price = np.maximum((seen["perp_entry_price"] - side * backing) / (1.0 - side * rate), 0.0) * np.abs(side)
+    due = (seen["worst_margin_ratio"] < settings.margin_liquidation).astype(np.float64)
     return {
-        "liquidation_due": (seen["worst_margin_ratio"] < settings.margin_liquidation).astype(np.float64),
+        "margin_liquidation_due": due,
+        "liquidation_due": due,
         "liquidation_price": price,
         "liquidation_cost_usd": _three(seen["perp_notional_usd"] * np.array(settings.forced_close_fee)),
     }
