@@ -163,6 +163,7 @@ class Backtest:
             step_seconds=mode.clock_step_seconds,
             files=self._files(),
             reward_tokens=self.config.reward_tokens,
+            stable_tokens=() if self.config.cex_venues else self.parameters.axes["stable_tokens"],
             required_when_used=(DUST_PRICE,) if self.config.reward_tokens else (),
             look_back_rows=1 + self.graph.look_back_hours() * SECONDS_PER_HOUR // mode.clock_step_seconds,
         )

@@ -33,6 +33,14 @@ class InstantTexts(Sequence[str]):
         return str(self._instants[place])
 
 
+def _stable_prices(market: Market, tokens: tuple[str, ...]) -> Column:
+    """USD a unit of each stablecoin: by its series, 1 where the data has none. Shape: (rows, tokens)."""
+    prices = np.ones((len(market.instants), len(tokens)), order="F")
+    for place, token in enumerate(market.axes.get(STABLE_PRICE, ())):
+        prices[:, tokens.index(token)] = market.columns[STABLE_PRICE][:, place]
+    return frozen(prices)
+
+
 class MarketRows:
     """Market columns and the market stage's nodes, from the first row of the run on.
 
@@ -45,15 +53,10 @@ class MarketRows:
         first = market.first_row
         self.instants: Instants = market.instants[first:]
         self.texts = InstantTexts(self.instants)
-        self.raw_names = tuple(name for name in market.columns if name in graph.inputs)
+        self.raw_names = tuple(name for name in market.columns if name in graph.inputs and name != STABLE_PRICE)
         names = [node.name for node in graph.in_stages(("market",))]
-        stable = parameters.axes["stable_tokens"]
-        at_peg = frozen(np.ones((len(market.instants), len(stable)), order="F"))
-        known = {
-            **parameters.inputs,
-            STABLE_PRICE: at_peg,  # where the data has no series for any of them
-            **{name: market.columns[name] for name in self.raw_names},
-        }
+        stable = _stable_prices(market, parameters.axes["stable_tokens"])
+        known = {**parameters.inputs, STABLE_PRICE: stable, **{name: market.columns[name] for name in self.raw_names}}
         values = executor.evaluate(names, known)
         self.columns: dict[str, Column] = {}
         for name in (*self.raw_names, *names):

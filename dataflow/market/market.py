@@ -40,7 +40,11 @@ reward token fetches on the DEX, and the payouts.
 
 DUST_PRICE: Final = "dust_price_eth"
 STABLE_PRICE: Final = "stable_price_usd"
-"""USD a unit of each stablecoin, where the data has a series of one of them."""
+"""USD a unit of each stablecoin that the data set has a series of; any other is worth 1."""
+
+REFERENCE_COLUMNS: Final = ("reference_price", "eth_price", "btc_price")
+REFERENCE_QUOTE: Final = "USDT"
+"""What the series of reference prices are quoted in."""
 
 CANDLE_COLUMNS: Final = ("candle_high", "candle_low")
 PREDICTION_COLUMNS: Final = ("signal", "confidence", "predicted_sd")
@@ -91,6 +95,7 @@ class MarketRequest:
     `venues` labels the second axis of `spot_price`, `perp_mark` and `funding_rate`; `supplied` that of
     `liquidity_index`; `borrowed` that of `variable_borrow_index` (underlying tokens: USDT, WETH, weETH, wstETH).
     `reward_tokens` labels the second axis of `dust_price_eth`: the tokens whose payouts are read.
+    `stable_tokens` are stablecoins whose price is read where the data set has it; the reference prices are then in USD.
     `files` maps a series to a file outside the data set, in place of the data set's own.
     `start` and `end` are both rows of the run; None means the first or last instant that the data covers.
     `fill_rules` maps `column.venue` to `mean_of_other_venues` (funding) or the name of a venue (prices).
@@ -112,6 +117,7 @@ class MarketRequest:
     required_when_used: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     reward_tokens: tuple[str, ...] = ()
+    stable_tokens: tuple[str, ...] = ()
 
 
 class SeriesCoverage(NamedTuple):

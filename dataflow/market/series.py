@@ -38,6 +38,7 @@ class SeriesKind(StrEnum):
     LST_ORACLE = "lst_oracle"
     LST_MARKET = "lst_market"
     GAS = "gas"
+    STABLE = "stable"
     PREDICTIONS = "predictions"
     REWARDS = "rewards"
     OTHER = "other"
@@ -93,6 +94,9 @@ REWARD_SERIES: Final[Mapping[str, tuple[str, Mapping[str, ValueRule]]]] = {
 }
 """Reward token to the series of its payouts and the columns that are read."""
 
+STABLE_VALUE: Final = "usd_per_token"
+"""Column of a stablecoin's price."""
+
 PREDICTIONS_PREFIX: Final = "predictions_"
 """What the names of predictions begin with."""
 
@@ -111,6 +115,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], SeriesKind, Mapping[str, ValueRule
         {"market_eth_per_lst_median24h": ValueRule.PRICE},
     ),
     (re.compile(r"gas_prices_(?P<interval>\d+[mhd])"), SeriesKind.GAS, {"gas_price_avg_gwei": ValueRule.NON_NEGATIVE}),
+    (re.compile(r"stable_.+_usd_(?P<interval>\d+[mhd])"), SeriesKind.STABLE, {STABLE_VALUE: ValueRule.PRICE}),
     *((re.compile(name), SeriesKind.REWARDS, rules) for name, rules in REWARD_SERIES.values()),
     (re.compile(PREDICTIONS_PREFIX + r".+_(?P<interval>\d+[mhd])"), SeriesKind.PREDICTIONS, PREDICTION_RULES),
 )
@@ -180,6 +185,15 @@ def prediction_series(asset: str, step_seconds: int) -> str:
     'predictions_btcusdt_5m'
     """
     return f"{PREDICTIONS_PREFIX}{asset.lower()}usdt_{INTERVAL_NAMES[step_seconds]}"
+
+
+def stable_series(token: str) -> str:
+    """Name of the hourly price of a stablecoin in USD.
+
+    >>> stable_series("USDC")
+    'stable_usdc_usd_1h'
+    """
+    return f"stable_{token.lower()}_usd_1h"
 
 
 def dex_series(token: str) -> str:

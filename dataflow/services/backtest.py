@@ -17,7 +17,8 @@ from dataflow.execution.venue_set import VenueSetup
 from dataflow.graph.state import RunState
 from dataflow.journal.component_logs import WRITERS, ComponentLogs
 from dataflow.market.history.loading import load_market
-from dataflow.market.market import Market
+from dataflow.market.market import STABLE_PRICE, Market
+from dataflow.market.series import stable_series
 from dataflow.maths.returns import FlowHistory
 from dataflow.records.log.append_file import BYTES_PER_MB, Write
 from dataflow.records.log.event_log import DomainEventLogger
@@ -341,6 +342,15 @@ def _execute(
     return CompletedRun(summary, outcome.state)
 
 
+def _stablecoins(run: _Run) -> tuple[str, ...]:
+    """What each stablecoin of a run was valued at: its series, else its peg."""
+    priced = run.market.axes.get(STABLE_PRICE, ())
+    return tuple(
+        f"{token} at {stable_series(token) if token in priced else '1 USD'}"
+        for token in run.backtest.parameters.axes["stable_tokens"]
+    )
+
+
 def _data_provenance(market: Market) -> DataProvenance:
     source = market.provenance
     return DataProvenance(
@@ -397,6 +407,7 @@ def _summary(
             "share_class": config.mode.share_class,
             "data_set": run.market.provenance.name,
             "synthetic": run.market.provenance.synthetic,
+            "stablecoins": _stablecoins(run),
             "scenarios": run.request.scenarios,
             "shocks": run.shocks,
             "seed": run.request.seed,

@@ -82,6 +82,7 @@ class RunSummary(Message):
     share_class: Text
     data_set: Text
     synthetic: Flag
+    stablecoins: tuple[str, ...] = Field(default=(), description="Each with what it was valued at")
     scenarios: tuple[str, ...] = ()
     shocks: tuple[str, ...] = Field(default=(), description="Of the scenarios, each with the instant of its first row")
     seed: Count

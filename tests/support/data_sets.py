@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from dataflow.market.market import Market
+from dataflow.market.series import STABLE_VALUE, stable_series
 from schemas.units import SECONDS_PER_DAY, Column, Instants
 from tests.support.markets import BASIS_MODES, LENDING_MODES, VENUES, quiet_market, violent_market
 
@@ -37,6 +38,11 @@ def write_data_set(directory: Path, mode: str, market: Market) -> Path:
     if mode in BASIS_MODES:
         _write_exchanges(directory, _ASSET[mode], market)
     return directory
+
+
+def write_stable_price(directory: Path, token: str, instants: Instants, price: Column) -> None:
+    """Add the hourly price of a stablecoin to a data set."""
+    _write(directory / f"{stable_series(token)}.csv", instants, {STABLE_VALUE: price})
 
 
 def _write_reserve(path: Path, instants: Instants, index: Column) -> None:

@@ -1,7 +1,7 @@
 """From validated series to the columns of a market: one builder a kind of column, fills counted, gaps named."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,10 @@ from dataflow.market.market import (
     DUST_PRICE,
     MEAN_OF_OTHER_VENUES,
     PREDICTION_COLUMNS,
+    REFERENCE_COLUMNS,
+    REFERENCE_QUOTE,
     REWARD_FEED,
+    STABLE_PRICE,
     MarketRequest,
 )
 from dataflow.market.series import Seconds, Series, instant_text
@@ -28,6 +31,7 @@ DAILY_AGE_SECONDS_MAX: Final = 2 * SECONDS_PER_DAY
 GAS_AGE_SECONDS_MAX: Final = 6 * SECONDS_PER_HOUR
 LST_MARKET_AGE_SECONDS_MAX: Final = SECONDS_PER_DAY
 DEX_AGE_SECONDS_MAX: Final = SECONDS_PER_DAY
+STABLE_AGE_SECONDS_MAX: Final = 6 * SECONDS_PER_HOUR
 LST_MARKET_DISCOUNT: Final = 10 * BPS
 """Below the oracle ratio where the market of a liquid staking token has no fresh price (domain ruling 4)."""
 
@@ -64,10 +68,23 @@ class BuiltColumn:
 def build_columns(
     request: MarketRequest, needs: Sequence[SeriesNeed], series: Mapping[str, Series], clock: Seconds
 ) -> list[BuiltColumn]:
-    """Build every requested column on the clock; `funding_settled` follows `funding_rate`.
+    """Build every requested column on the clock, and the prices of stablecoins that have a series.
+
+    `funding_settled` follows `funding_rate`.
 
     Raises DataValidationError (DATA-002) for a settlement that is not on a row of the clock.
     """
+    built = _requested(request, needs, series, clock)
+    stable = [need for need in needs if need.column == STABLE_PRICE]
+    if not stable:
+        return built
+    prices = _stable_prices(stable, series, clock)
+    return [*(_in_usd(column, prices) for column in built), prices]
+
+
+def _requested(
+    request: MarketRequest, needs: Sequence[SeriesNeed], series: Mapping[str, Series], clock: Seconds
+) -> list[BuiltColumn]:
     built: list[BuiltColumn] = []
     for name in dict.fromkeys(request.columns):
         own = [need for need in needs if need.column == name]
@@ -110,6 +127,21 @@ def _reference_price(need: SeriesNeed, series: Mapping[str, Series], clock: Seco
     one = series[need.series]
     values = exact_values(one.seconds, one.values[need.value], clock)
     return BuiltColumn(need.column, (), values, _gap(need, np.isnan(values), _COMPLETE))
+
+
+def _stable_prices(needs: Sequence[SeriesNeed], series: Mapping[str, Series], clock: Seconds) -> BuiltColumn:
+    """Price of each stablecoin that has a series, not older than six hours."""
+    built = [_as_of(need, series, clock, STABLE_AGE_SECONDS_MAX) for need in needs]
+    gaps = tuple(gap for one in built for gap in one.gaps)
+    labels = tuple(need.label for need in needs)
+    return BuiltColumn(STABLE_PRICE, labels, _two_dimensional([one.values for one in built]), gaps)
+
+
+def _in_usd(built: BuiltColumn, stable: BuiltColumn) -> BuiltColumn:
+    """A reference price, which is quoted in a stablecoin, in USD; any other column as it is."""
+    if built.name not in REFERENCE_COLUMNS or REFERENCE_QUOTE not in stable.labels:
+        return built
+    return replace(built, values=built.values * stable.values[:, stable.labels.index(REFERENCE_QUOTE)])
 
 
 def _venue_prices(name: str, needs: Sequence[SeriesNeed], series: Mapping[str, Series], clock: Seconds) -> BuiltColumn:

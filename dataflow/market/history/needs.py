@@ -15,15 +15,18 @@ from dataflow.market.market import (
     REWARD_FEED,
     SIGNAL_FEEDS,
     SPOT_SUFFIX,
+    STABLE_PRICE,
     MarketRequest,
 )
 from dataflow.market.series import (
     INTERVAL_NAMES,
     PREDICTION_RULES,
     REWARD_SERIES,
+    STABLE_VALUE,
     candle_series,
     dex_series,
     prediction_series,
+    stable_series,
 )
 from schemas.errors import ConfigValidationError
 
@@ -65,12 +68,17 @@ class SeriesNeed:
 
 
 def series_needs(request: MarketRequest, data_set: DataSet) -> tuple[SeriesNeed, ...]:
-    """Every series a request needs, in the order of its columns.
+    """Every series a request needs, in the order of its columns; then those of stablecoins that the data set has.
 
     Raises ConfigValidationError (CONFIG-003) for an unknown column, clock or fill rule, or an absent label.
     """
     _check_request(request)
-    return tuple(need for column in request.columns for need in _needs_of_column(column, request, data_set))
+    stable = (
+        SeriesNeed(STABLE_PRICE, token, stable_series(token), STABLE_VALUE)
+        for token in request.stable_tokens
+        if stable_series(token) in data_set
+    )
+    return (*(need for column in request.columns for need in _needs_of_column(column, request, data_set)), *stable)
 
 
 def wanted_columns(needs: Sequence[SeriesNeed]) -> dict[str, dict[str, str]]:

@@ -84,6 +84,7 @@ def provenance_table(summary: RunSummary, manifest: Manifest) -> Table:
             ("run", summary.run_id),
             ("correlation id", summary.correlation_id),
             ("data set", f"{summary.data_set}{' (synthetic)' if summary.synthetic else ''}"),
+            ("stablecoins", "; ".join(summary.stablecoins) or "none"),
             ("scenarios", ", ".join(summary.scenarios) or "none"),
             ("shocks", "; ".join(summary.shocks) or "none"),
             ("seed", str(summary.seed)),

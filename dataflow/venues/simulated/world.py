@@ -188,7 +188,7 @@ class SimulatedWorld:
     def gas(self, order: Order, item: str, deltas: Deltas) -> Fee | None:
         """Gas fee and its currency, paid from the wallet after the changes; None where the wallet cannot pay it.
 
-        ETH (or WETH) where held, else USDT at the ETH price (ruling 12). A member of an atomic group pays only where it
+        ETH (or WETH) where held, else USDT at its own price (ruling 12). A member of an atomic group pays only where it
         carries the group's gas item.
         """
         if order.atomic_group_id is not None:
@@ -203,9 +203,10 @@ class SimulatedWorld:
         held_eth = sum(max(after.get(wallet_key(token), 0.0), 0.0) for token in ("ETH", "WETH"))
         if held_eth >= in_eth * (1.0 - _ROUNDING):
             return in_eth, "ETH"
+        in_usdt = cost_usd / self.snapshot.price("USDT")
         held_usdt = after.get(wallet_key("USDT"))
-        if held_usdt is not None and (self.allow_negative_balances or held_usdt >= cost_usd * (1.0 - _ROUNDING)):
-            return cost_usd, "USDT"
+        if held_usdt is not None and (self.allow_negative_balances or held_usdt >= in_usdt * (1.0 - _ROUNDING)):
+            return in_usdt, "USDT"
         return None
 
     def on_chain(
