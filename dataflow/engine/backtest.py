@@ -29,7 +29,9 @@ from dataflow.graph.state import RunState
 from dataflow.graph.validation import CallCheck, validate_operations, validate_stage
 from dataflow.journal.component_logs import ComponentLogs
 from dataflow.journal.first_break import BreakWatch
-from dataflow.journal.recorder import Journal, JournalContext
+from dataflow.journal.recorder import Journal
+from dataflow.journal.run_facts import RunFacts
+from dataflow.journal.sequencer import Envelope
 from dataflow.market.market import (
     CANDLE_COLUMNS,
     DUST_PRICE,
@@ -232,7 +234,15 @@ class Backtest:
         policy = self._policy(venues)
         limits = RiskFlags.of(self.graph, self.spec, self.parameters.inputs)
         watch = BreakWatch(limits, "" if watch_from is None else str(watch_from))
-        journal = self._journal(log, components, rows, correlation_id, pid, wall_clock, state, policy, watch, made)
+        journal = Journal(
+            log,
+            Envelope(correlation_id, pid, wall_clock),
+            self._facts(rows, state, made, limits),
+            components=components,
+            watch=watch,
+            detail=self.options.events,
+            reconciliation_tolerance=policy.relative_tolerance,
+        )
         engine = self._engine(
             rows,
             market.payouts,
@@ -250,13 +260,13 @@ class Backtest:
                 state if state is not None else engine.initial_state(),
                 (lambda done: progress(done, len(rows))) if progress is not None else None,
             )
-        records = journal.records_seconds + sinking
+        records = engine.records_seconds + sinking
         return BacktestOutcome(
             state=final,
             statistics=statistics,
             counts=engine.counts,
-            errors=journal.errors,
-            reconciliation_failures=journal.reconciliation_failures,
+            errors=journal.errors.counts,
+            reconciliation_failures=journal.execution.reconciliation_failures,
             liquidations=engine.counts.liquidations,
             first_break=journal.watch.first,
             engine_seconds=clock.monotonic() - started - records,
@@ -301,33 +311,16 @@ class Backtest:
         tolerance = components.position_update_handler.reconciliation_tolerance
         return ExecutionPolicy.live(components.execution_manager, tolerance)
 
-    def _journal(
-        self,
-        log: DomainEventLogger | None,
-        components: ComponentLogs | None,
-        rows: MarketRows,
-        correlation_id: str,
-        pid: int,
-        wall_clock: Callable[[], str],
-        state: RunState | None,
-        policy: ExecutionPolicy,
-        watch: BreakWatch,
-        venues: VenueSet,
-    ) -> Journal:
-        context = JournalContext(
-            correlation_id=correlation_id,
-            pid=pid,
+    def _facts(self, rows: MarketRows, state: RunState | None, venues: VenueSet, limits: RiskFlags) -> RunFacts:
+        return RunFacts(
             mode=self.spec.mode,
             run_start=rows.texts[0] if state is None else instant_text(state.values["run_start_seconds"]),
             groups=self.parameters.groups,
             assets=self.parameters.axes["assets"],
             attribution_types=self.attribution_types,
-            wall_clock=wall_clock,
             position_source=venues.source,
-            reconciliation_tolerance=policy.relative_tolerance,
-            detail=self.options.events,
+            limits=limits,
         )
-        return Journal(log, context, components, watch)
 
     def _engine(
         self,
@@ -346,7 +339,7 @@ class Backtest:
         config, clock = self.config, self.options.clock
         factors = {venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues}
         if isinstance(venues.port, FaultSource):
-            venues.port.report_to(journal.injected)
+            venues.port.report_to(journal.errors.injected)
         delivery = Delivery(venues.port, policy, venues.clock, simulated=venues.are_simulated)
 
         def equity_usd(row: int, state: RunState) -> float:

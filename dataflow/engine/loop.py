@@ -28,9 +28,10 @@ from dataflow.graph.executors import Executor, PlanExecutor
 from dataflow.graph.inputs import Parameters
 from dataflow.graph.market_rows import MarketRows
 from dataflow.graph.state import RunState
+from dataflow.journal.errors import HEALTH_ROWS
 from dataflow.journal.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER, Columns
 from dataflow.journal.interim import PassedBooks
-from dataflow.journal.recorder import HEALTH_ROWS, Journal, row_of
+from dataflow.journal.recorder import Journal
 from dataflow.records.log.event_log import FLUSH_SECONDS
 from dataflow.settlement.capital_flows import booked
 from dataflow.settlement.sources import SettlementSource
@@ -99,7 +100,7 @@ class Engine:
         self._rules = {rule.code: rule for rule in _rules(parameters)}
         self._chunk = self._new_chunk(0, 0)
         self._clock, self._flushed_at = clock, clock.monotonic()
-        self.counts = RunCounts()
+        self.counts, self.records_seconds = RunCounts(), 0.0
 
     # -- state
 
@@ -124,7 +125,7 @@ class Engine:
 
     def _run(self, state: RunState, progress: Callable[[int], None] | None, let_through: LetThrough) -> RunState:
         base = state.row
-        self._journal.order, self._journal.breached = state.order, bool(state.values["breach_before"])
+        self._journal.resume(state.order, is_breached=bool(state.values["breach_before"]))
         self._chunk = self._new_chunk(0, state.order)
         row, rows = 0, len(self._market)
         try:
@@ -141,7 +142,7 @@ class Engine:
             stopped = self._cause_of(error)
             self._record_stop(stopped, self._market.texts[min(row, rows - 1)])
             raise stopped from error
-        return state.moved(order=self._journal.order)
+        return state.moved(order=self._journal.sequencer.next_order)
 
     def _cause_of(self, error: BaseException) -> PlatformError:
         """Why the run stops: a column that its frame refuses comes before anything that followed from it.
@@ -169,7 +170,7 @@ class Engine:
                 raise
             except PlatformError:
                 self._journal.discard(first_order)
-            self._journal.failure(timestamp, error, trace)
+            self._journal.errors.failure(timestamp, error, trace)
             self._journal.flush(self._market.instants[:0], {}, np.zeros(0, dtype=np.bool_))
         except LogError as refused:
             error.add_note(f"not on record: {refused.one_line()}")
@@ -257,7 +258,7 @@ class Engine:
     def _commit_quiet(self, start: int, end: int, base: int, columns: Columns, state: RunState) -> RunState:
         is_last = self._is_final and end == len(self._market)
         state = self._passed(start, end, columns, state)
-        self._journal.quiet_rows(
+        self._journal.idle_rows.count(
             self._market.texts[start:end],
             columns,
             first_row=base + start,
@@ -265,7 +266,7 @@ class Engine:
             is_last=is_last,
         )
         self._chunk.add(columns, quiet=True)
-        return self._carried(state, columns, -1).moved(row=base + end, order=self._journal.order)
+        return self._carried(state, columns, -1).moved(row=base + end, order=self._journal.sequencer.next_order)
 
     def _passed(self, start: int, end: int, columns: Columns, state: RunState) -> RunState:
         """The state with what settlements carry over the rows."""
@@ -281,8 +282,8 @@ class Engine:
         holdings = groups.holdings(state.values).applied(self._deposit.items())
         prices = self._market.key_prices(0, groups.keys)
         value_usd = sum(amount * prices[key] for key, amount in self._deposit.items())
-        self._journal.health(self._market.texts[0])
-        self._journal.settled(
+        self._journal.errors.health(self._market.texts[0])
+        self._journal.balances.settled(
             self._market.texts[0],
             DeltaType.INITIAL_CAPITAL,
             tuple(self._deposit.items()),
@@ -306,28 +307,28 @@ class Engine:
         """One row, with its decision executed if it has one."""
         timestamp, groups, number = self._market.texts[row], self._parameters.groups, base + row
         if number and number % HEALTH_ROWS == 0:
-            self._journal.health(timestamp)
-        self._journal.funding_of_row(timestamp, columns)
+            self._journal.errors.health(timestamp)
+        self._journal.balances.funding_of_row(timestamp, columns)
         state = self._passed(row, row + 1, columns, self._carried(state, columns, 0))
         if self._settlements:
             state, columns = self._settle(row, columns, state)
         if _is_liquidated(columns)[0]:
             state, columns = self._liquidate(row, columns, state)
-        self._journal.position(timestamp, groups.holdings(state.values), float(columns["equity_usd"][0]))
-        self._journal.exposure_and_risk(timestamp, columns)
-        self._journal.breach_of_row(timestamp, columns)
+        self._journal.balances.position(timestamp, groups.holdings(state.values), float(columns["equity_usd"][0]))
+        self._journal.assessments.exposure_and_risk(timestamp, columns)
+        self._journal.errors.breach_of_row(timestamp, columns)
         code = float(columns["decision"][0])
         if code == 0.0:
-            self._journal.decision(timestamp, **_hold_fields(columns))
+            self._journal.execution.decision(timestamp, **_hold_fields(columns))
             after = columns
         else:
             state, after = self._decide(row, self._rules[int(code)], columns, state)
-            self._journal.breach_of_row(timestamp, after)
-        self._journal.pnl(timestamp, after)
+            self._journal.errors.breach_of_row(timestamp, after)
+        self._journal.assessments.pnl(timestamp, after)
         if self._is_final and row == len(self._market) - 1:
-            self._journal.health(timestamp)
+            self._journal.errors.health(timestamp)
         self._chunk.add({**after, "decision": columns["decision"]}, quiet=False)
-        return state.moved(row=number + 1, order=self._journal.order)
+        return state.moved(row=number + 1, order=self._journal.sequencer.next_order)
 
     def _settle(self, row: int, columns: Columns, state: RunState) -> tuple[RunState, Columns]:
         """Apply what is due at a row that was valued with what was held before it; the columns after it."""
@@ -336,13 +337,13 @@ class Engine:
             while (due := source.due(row, groups.holdings(state.values), state)) is not None:
                 state = state.with_values(due.changes)
                 if due.refusal is not None:
-                    self._journal.failure(timestamp, due.refusal, due.refusal.message)
+                    self._journal.errors.failure(timestamp, due.refusal, due.refusal.message)
                 settled = settled or due.asks_again or bool(due.deltas)
                 if not due.deltas:
                     continue
                 holdings = groups.holdings(state.values).applied(due.deltas)
                 state = state.with_values(groups.values(holdings))
-                self._journal.settled(
+                self._journal.balances.settled(
                     timestamp,
                     due.delta_type,
                     due.deltas,
@@ -382,7 +383,7 @@ class Engine:
         }
         values = self._unchecked.evaluate(self._recorded, known)
         passed.value({name: values[name] for name in self._recorded})  # type: ignore[misc]  # observe nodes
-        self._journal.books_valued()
+        self._journal.sequencer.keep_valued()
 
     def _liquidate(self, row: int, columns: Columns, state: RunState) -> tuple[RunState, Columns]:
         """What the venues take before the decision of a settled row; the state and the columns after it."""
@@ -398,9 +399,9 @@ class Engine:
         taken = self._liquidations.taken(place, holdings)
         if not taken:
             return state, columns
-        self._journal.position(timestamp, holdings, float(columns["equity_usd"][0]))
-        self._journal.exposure_and_risk(timestamp, columns)
-        self._journal.breach_of_row(timestamp, columns)
+        self._journal.balances.position(timestamp, holdings, float(columns["equity_usd"][0]))
+        self._journal.assessments.exposure_and_risk(timestamp, columns)
+        self._journal.errors.breach_of_row(timestamp, columns)
         before = holdings
         holdings = self._liquidations.booked(
             place, taken, before, lambda books: self.equity_usd(row, state.with_values(groups.values(books)))
@@ -502,7 +503,7 @@ class Engine:
         )
 
     def _record_decision(self, decision: Decision, columns: Columns) -> None:
-        self._journal.decision(
+        self._journal.execution.decision(
             decision.timestamp,
             decision_type=decision.rule.decision_type,
             orders_generated=len(decision.orders),
@@ -531,8 +532,8 @@ class Engine:
             self._sink(instants, columns)
         started = self._clock.monotonic()
         self._journal.flush(instants, columns, chunk.quiet)
-        self._journal.records_seconds += self._clock.monotonic() - started
-        self._chunk = self._new_chunk(end, self._journal.order)
+        self.records_seconds += self._clock.monotonic() - started
+        self._chunk = self._new_chunk(end, self._journal.sequencer.next_order)
         self._flushed_at = self._clock.monotonic()
 
 
@@ -573,6 +574,11 @@ def _is_liquidated(columns: Columns) -> npt.NDArray[np.bool_]:
     if "liquidation_due" in columns:
         return columns["liquidation_due"] > 0.0
     return np.zeros(len(columns["decision"]), dtype=np.bool_)
+
+
+def row_of(columns: Columns, row: int) -> dict[str, Column]:
+    """One row of every column, keeping the first axis."""
+    return {name: column[row : row + 1] for name, column in columns.items()}
 
 
 def _risk_level(columns: Columns) -> str:

@@ -71,7 +71,7 @@ class Liquidations:
         """
         for liquidation in taken:
             started = self._clock.monotonic()
-            self._journal.liquidated(row.timestamp, liquidation)
+            self._journal.errors.liquidation(row.timestamp, liquidation)
             holdings = self._applied(row, liquidation, holdings, equity_usd)
             self._reconcile(row, liquidation, started)
         found = balance_mismatches(
@@ -91,7 +91,7 @@ class Liquidations:
         entries = {**holdings.entry_price, **dict.fromkeys(liquidation.closed, 0.0)}
         for step in liquidation.steps:
             holdings = Holdings(holdings.applied(step.deltas).units, entries)
-            self._journal.liquidation_step(
+            self._journal.balances.liquidated(
                 row.timestamp, step, holdings=holdings, equity_usd=equity_usd(holdings), prices=row.prices
             )
         return holdings
@@ -104,7 +104,7 @@ class Liquidations:
             due, (done, size) = expected.get(key, 0.0), actual.get(key, (0.0, 0.0))
             if abs(done - due) > _RELATIVE_TOLERANCE * max(abs(due), size):
                 mismatches.append({"position_key": key, "expected": due, "actual": done, "diff": done - due})
-        self._journal.reconciliation(
+        self._journal.execution.reconciliation(
             row.timestamp,
             reconciliation_type="execution_deltas",
             trigger_source="liquidation",

@@ -49,7 +49,7 @@ class ExecutionRecords:
     def venue_faults(self, timestamp: str, faults: Sequence[PlatformError], unit: str) -> None:
         """One error event for each time that a venue could not be reached for an operation or group."""
         for fault in faults:
-            self._journal.failure(timestamp, fault, _stack(), operation_id=unit)
+            self._journal.errors.failure(timestamp, fault, _stack(), operation_id=unit)
 
     def undeclared(self, timestamp: str, keys: Collection[str]) -> None:
         """Balances that a venue reports and the mode does not subscribe: a warning (POS-002), once a key and run."""
@@ -60,7 +60,7 @@ class ExecutionRecords:
                 "add it to position_subscriptions of the mode",
                 position_key=key,
             )
-            self._journal.failure(timestamp, error, _stack())
+            self._journal.errors.failure(timestamp, error, _stack())
 
     def failure(self, timestamp: str, order: Order, handshake: ExecutionHandshake, timing: Timing) -> None:
         """An order that the venue refused or failed."""
@@ -72,7 +72,7 @@ class ExecutionRecords:
             venue=order.venue,
             venue_code=handshake.error_code.value if handshake.error_code else None,
         )
-        self._journal.failure(timestamp, error, _stack())
+        self._journal.errors.failure(timestamp, error, _stack())
 
     def lost_track(
         self,
@@ -88,7 +88,9 @@ class ExecutionRecords:
         """
         now, reason = self._clock.monotonic(), unknown[0].error_message
         for order, handshake in zip(orders, unknown, strict=True):
-            self._journal.operation(timestamp, **operation_fields(order, handshake, (now - started) / len(orders)))
+            self._journal.execution.operation(
+                timestamp, **operation_fields(order, handshake, (now - started) / len(orders))
+            )
         if orders[0].atomic_group_id is not None:
             self._group(timestamp, orders, GroupStatus.FAILED, now - started, reason=reason, gas=None)
         self._unsuccessful(timestamp, identifier, reason, Timing(started, now), stops=True)
@@ -96,7 +98,7 @@ class ExecutionRecords:
     def system_failure(self, timestamp: str, identifier: str, error: PlatformError, timing: Timing) -> None:
         """A unit that was executed and then stopped the run, because the books and the venues do not agree."""
         now = self._clock.monotonic()
-        self._journal.tight_loop(
+        self._journal.execution.tight_loop(
             timestamp,
             operation_id=identifier,
             execution_success=True,
@@ -134,7 +136,7 @@ class ExecutionRecords:
         reason: str | None,
         gas: float | None,
     ) -> None:
-        self._journal.atomic_group(
+        self._journal.execution.atomic_group(
             timestamp,
             atomic_group_id=orders[0].atomic_group_id,
             operation_ids=[order.operation_id for order in orders],
@@ -163,7 +165,7 @@ class ExecutionRecords:
             atomic_group_id=group,
             operation_id=culprit.operation_id,
         )
-        self._journal.failure(timestamp, error, _stack())
+        self._journal.errors.failure(timestamp, error, _stack())
 
     def reconciliation(
         self,
@@ -182,7 +184,7 @@ class ExecutionRecords:
             {"position_key": m.position_key, "expected": m.held, "actual": m.reported, "diff": m.reported - m.held}
             for m in balances
         ]
-        self._journal.reconciliation(
+        self._journal.execution.reconciliation(
             timestamp,
             reconciliation_type="execution_deltas",
             trigger_source="execution_manager",
@@ -198,7 +200,7 @@ class ExecutionRecords:
         self, timestamp: str, identifier: str, reason: str | None, timing: Timing, *, stops: bool = False
     ) -> None:
         milliseconds = 1e3 * (timing.executed - timing.started)
-        self._journal.tight_loop(
+        self._journal.execution.tight_loop(
             timestamp,
             operation_id=identifier,
             execution_success=False,

@@ -187,7 +187,9 @@ class TightLoop:
             )
             raise
         timing = Timing(started, self._clock.monotonic(), self._delivery.attempts)
-        self._journal.operation(decision.timestamp, **operation_fields(order, handshake, timing.executed - started))
+        self._journal.execution.operation(
+            decision.timestamp, **operation_fields(order, handshake, timing.executed - started)
+        )
         if handshake.status is not ExecutionStatus.CONFIRMED:
             self._records.failure(decision.timestamp, order, handshake, timing)
             outcome.failed += 1
@@ -269,7 +271,7 @@ class TightLoop:
         timing = Timing(started, self._clock.monotonic())
         seconds = (timing.executed - started) / len(orders)
         for order, handshake in zip(orders, handshakes, strict=True):
-            self._journal.operation(decision.timestamp, **operation_fields(order, handshake, seconds))
+            self._journal.execution.operation(decision.timestamp, **operation_fields(order, handshake, seconds))
         self._records.group(decision.timestamp, orders, handshakes, timing)
         if not committed:
             self._records.rollback(decision.timestamp, group, orders, handshakes, timing)
@@ -340,7 +342,7 @@ class TightLoop:
             self._executor.evaluate(["holdings_after"], {**given, "settlements": ()})
         except PositionMismatchError as error:
             mismatch = ReconciliationMismatchError(error.message, **error.context)
-            self._journal.failure(timestamp, mismatch, traceback.format_exc())
+            self._journal.errors.failure(timestamp, mismatch, traceback.format_exc())
             raise
 
     def _compare(self, given: Values, handshake: ExecutionHandshake) -> Reconciliation:
@@ -358,7 +360,7 @@ class TightLoop:
         books = fill.before
         for delta_type, deltas in steps:
             books = Holdings(books.applied(deltas).units, fill.after.entry_price)
-            self._journal.applied(
+            self._journal.balances.applied(
                 decision.timestamp,
                 delta_type,
                 deltas,
@@ -424,8 +426,8 @@ class TightLoop:
     ) -> None:
         """Record the books after a unit and its tight loop, and move the outcome on."""
         after, reconciled = fills[-1].after, self._clock.monotonic()
-        self._journal.exposure_and_risk_of(decision.timestamp, outcome.passed.led_to(after))
-        self._journal.tight_loop(
+        self._journal.assessments.exposure_and_risk_of(decision.timestamp, outcome.passed.led_to(after))
+        self._journal.execution.tight_loop(
             decision.timestamp,
             operation_id=identifier,
             execution_success=True,

@@ -1,6 +1,6 @@
 """From an operation to the fields of its events."""
 
-from dataflow.journal.recorder import structured_deltas
+from dataflow.journal.balances import structured_deltas
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import DeltaType

@@ -291,21 +291,8 @@ class SystemErrorEvent(DomainEvent):
     stack_trace: str
 
 
-EVENT_TYPES: Final[tuple[type[DomainEvent], ...]] = (
-    PositionSnapshot,
-    OperationExecutionEvent,
-    TightLoopExecutionEvent,
-    ExposureSnapshot,
-    RiskAssessment,
-    PnLCalculation,
-    StrategyDecision,
-    AtomicOperationGroupEvent,
-    ReconciliationEvent,
-    ExecutionDeltaEvent,
-    HealthStatusEvent,
-    SystemErrorEvent,
-)
-"""The twelve, in the order of the domain specification."""
+EVENT_TYPES: Final[tuple[type[DomainEvent], ...]] = tuple(DomainEvent.__subclasses__())
+"""The twelve above, in the order of the domain specification."""
 
 
 def _fields(nested: object) -> dict[str, object]:

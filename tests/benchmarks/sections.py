@@ -23,7 +23,7 @@ from dataflow.engine.statistics import RunStatistics
 from dataflow.graph.validation import validate_stage
 from dataflow.journal.component_logs import ComponentLogs
 from dataflow.journal.event_fields import exposure_columns, position_columns
-from dataflow.journal.recorder import Draft
+from dataflow.journal.sequencer import Draft
 from dataflow.market.market import Market
 from dataflow.maths.returns import FlowHistory
 from dataflow.records.log.bulk_lines import BulkEncoder, FieldValue

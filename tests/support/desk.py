@@ -14,9 +14,12 @@ import orjson
 from dataflow.execution.gateway import Delivery, ExecutionPolicy
 from dataflow.execution.system_clock import SYSTEM_CLOCK
 from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
+from dataflow.graph.risk_flags import RiskFlags
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.interim import PassedBooks
-from dataflow.journal.recorder import Journal, JournalContext
+from dataflow.journal.recorder import Journal
+from dataflow.journal.run_facts import RunFacts
+from dataflow.journal.sequencer import Envelope
 from dataflow.maths.costs import CostModel, Slippage
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.venues.simulated.clock import SimulatedClock
@@ -38,6 +41,7 @@ from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
 
 TIMESTAMP = "2024-05-12T00:00:00"
 RULE = DecisionRule(1, "by_hand", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+FACTS = RunFacts("btc_basis", TIMESTAMP, PositionGroups({}), ("USDT",), (), PositionSource.SIMULATED, RiskFlags())
 SEED = 7
 
 BACKTEST = ExecutionPolicy(0, 0.0, 30.0, 10.0, 120.0, 1e-9, 0.0)
@@ -136,7 +140,7 @@ class Desk:
     def process(self, intents: Sequence[OrderIntent]) -> Outcome:
         """Execute the orders of one decision; what happened is on disk afterwards, even where the run must stop."""
         with DomainEventLogger(self.log_dir, CORRELATION_ID, PID) as log:
-            journal = Journal(log, _context(log))
+            journal = Journal(log, Envelope(CORRELATION_ID, PID, log.real_utc_time), FACTS)
             try:
                 return self._process(intents, journal)
             finally:
@@ -168,7 +172,7 @@ class Desk:
             outcome = loop.process_orders(decision, self.holdings, first_operation=self.operations, passed=passed)
         finally:
             passed.value(_rough_values(passed.holdings, self.prices))
-            journal.books_valued()
+            journal.sequencer.keep_valued()
         self.holdings = outcome.holdings
         self.operations += outcome.attempted
         return outcome
@@ -229,17 +233,3 @@ def _price(key: str) -> float:
         underlying = token.removeprefix("debt")
         return USD_PER_UNIT[underlying] * SNAPSHOT.variable_borrow_index[underlying]
     return USD_PER_UNIT[token]
-
-
-def _context(log: DomainEventLogger) -> JournalContext:
-    return JournalContext(
-        correlation_id=CORRELATION_ID,
-        pid=PID,
-        mode="btc_basis",
-        run_start=TIMESTAMP,
-        groups=PositionGroups({}),
-        assets=("USDT",),
-        attribution_types=(),
-        wall_clock=log.real_utc_time,
-        position_source=PositionSource.SIMULATED,
-    )

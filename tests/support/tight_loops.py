@@ -13,7 +13,9 @@ from dataflow.execution.system_clock import SYSTEM_CLOCK
 from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.interim import PassedBooks
-from dataflow.journal.recorder import Journal, JournalContext
+from dataflow.journal.recorder import Journal
+from dataflow.journal.run_facts import RunFacts
+from dataflow.journal.sequencer import Envelope
 from dataflow.maths.costs import CostModel
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.venues.port import Venue
@@ -34,6 +36,7 @@ from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
 
 TIMESTAMP: Final = "2024-05-12T00:00:00"
 RULE: Final = DecisionRule(1, "test", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
+FACTS: Final = RunFacts("test", TIMESTAMP, PositionGroups({}), ("ETH",), (), PositionSource.SIMULATED)
 
 
 def _unvalued(rows: int) -> dict[str, Column]:
@@ -86,7 +89,7 @@ class Bench:
     def process(self, orders: Sequence[OrderIntent], *, first_operation: int = 0) -> Outcome | None:
         """Execute one decision; None where it stopped the run, whose error is then in ``error`` and on record."""
         with DomainEventLogger(self.log_dir, CORRELATION_ID, PID) as log:
-            journal = Journal(log, self._context(log.real_utc_time))
+            journal = Journal(log, Envelope(CORRELATION_ID, PID, log.real_utc_time), FACTS)
             loop = TightLoop(
                 prepared("pure_lending_eth").executor,
                 journal,
@@ -105,24 +108,11 @@ class Bench:
                 )
             except PlatformError as error:
                 self.error = error
-                journal.failure(TIMESTAMP, error, "stopped")
+                journal.errors.failure(TIMESTAMP, error, "stopped")
             passed.value(_unvalued(len(passed.holdings)))
-            journal.books_valued()
+            journal.sequencer.keep_valued()
             journal.flush(np.zeros(0, dtype="datetime64[s]"), {}, np.zeros(0, dtype=np.bool_))
         return outcome
-
-    def _context(self, wall_clock: Callable[[], str]) -> JournalContext:
-        return JournalContext(
-            correlation_id=CORRELATION_ID,
-            pid=PID,
-            mode="test",
-            run_start=TIMESTAMP,
-            groups=PositionGroups({}),
-            assets=("ETH",),
-            attribution_types=(),
-            wall_clock=wall_clock,
-            position_source=PositionSource.SIMULATED,
-        )
 
     def _decision(self, orders: Sequence[OrderIntent]) -> Decision:
         known = {"orders": list(orders), "costs": self.costs, "venue_port": self.delivery, "mode": "test"}
