@@ -22,21 +22,21 @@ class Chunk:
         capacity = min(rows_left, CHUNK_ROWS + window_rows_max)
         self.first_row, self.first_order, self.rows = first_row, first_order, 0
         self._columns: dict[str, Column] = {}
-        self._quiet = np.empty(capacity, dtype=np.bool_)
+        self._idle = np.empty(capacity, dtype=np.bool_)
 
-    def add(self, columns: Mapping[str, Column], *, quiet: bool) -> None:
+    def add(self, columns: Mapping[str, Column], *, idle: bool) -> None:
         """Append rows."""
         start, end = self.rows, self.rows + len(next(iter(columns.values())))
-        assert end <= len(self._quiet), "the chunk has no room for the window"
+        assert end <= len(self._idle), "the chunk has no room for the window"
         assert not start or columns.keys() == self._columns.keys(), "every window has the same columns"
         assert all(len(column) == end - start for column in columns.values()), "a column has another length"
         for name, column in columns.items():
             kept = self._columns.get(name)
             if kept is None:
-                shape = (len(self._quiet), *column.shape[1:])
+                shape = (len(self._idle), *column.shape[1:])
                 kept = self._columns[name] = np.empty(shape, column.dtype, order="F")
             kept[start:end] = column
-        self._quiet[start:end] = quiet
+        self._idle[start:end] = idle
         self.rows = end
 
     @property
@@ -50,6 +50,6 @@ class Chunk:
         return {name: frozen(kept[: self.rows]) for name, kept in self._columns.items()}
 
     @property
-    def quiet(self) -> npt.NDArray[np.bool_]:
+    def idle(self) -> npt.NDArray[np.bool_]:
         """Whether each row passed without a decision, (rows,)."""
-        return self._quiet[: self.rows]
+        return self._idle[: self.rows]

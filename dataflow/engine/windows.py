@@ -26,7 +26,7 @@ class WindowPolicy:
         """Rows of the next window."""
         return self.fixed if self.fixed is not None else min(self._rows, self.cap)
 
-    def quiet(self, rows: int) -> None:
+    def idle(self, rows: int) -> None:
         """Tell the policy that a window of ``rows`` rows held no event."""
         self._since_event += rows
         self._rows = min(self._rows * 2, self.cap)

@@ -82,6 +82,10 @@ class MarketRows:
         rows = np.full(times, row)
         return {name: frozen(column[rows]) for name, column in self.columns.items()}
 
+    def in_share_class(self, row: int, usd: float) -> float:
+        """USD at the price of a row, share-class units."""
+        return usd / float(self.columns["usd_per_share_class"][row])
+
     def snapshot(self, row: int) -> MarketSnapshot:
         """What is known at one row."""
         return MarketSnapshot(

@@ -86,6 +86,15 @@ class Sequencer:
     # -- the chunk
 
     @property
+    def waiting(self) -> int:
+        """How many events wait that have not been through their models."""
+        return len(self._drafts)
+
+    def since(self, first: int) -> tuple[Draft, ...]:
+        """The events that came after the first so many."""
+        return tuple(self._drafts[first:])
+
+    @property
     def pending(self) -> list[DomainEvent]:
         """The events of the chunk through their models, in the order in which they were kept."""
         self._events += [draft.event() for draft in self._drafts]

@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.config.files import LoadedConfig, load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation
+from dataflow.engine.backtest import Backtest, EngineOptions, ExecutorName, Validation
+from dataflow.engine.prepared import BacktestOutcome, PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
 from dataflow.execution.venue_set import VenueSetup
 from dataflow.graph.state import RunState
 from dataflow.journal.component_logs import WRITERS, ComponentLogs
@@ -31,6 +33,7 @@ from dataflow.services.flows_file import FlowsFile, read_flows
 from dataflow.services.mode_files import backtest_of
 from dataflow.services.provenance import code_version, package_versions
 from dataflow.services.simulated_venues import simulated_venues
+from dataflow.services.stored_columns import StoredColumns
 from dataflow.services.stress import look_back_rows, shocked
 from dataflow.settlement.capital_flows import HISTORY
 from dataflow.venues.faults.plan import FaultPlan
@@ -39,7 +42,6 @@ from schemas.models.config import RunConfig
 from schemas.models.config_blocks import EventLoggerConfig
 from schemas.models.results import DataProvenance, EventDetail, Manifest, RunStatus, RunSummary, SeriesSpan
 from schemas.operations import DecisionType
-from schemas.units import Column, Instants
 
 SYNTHETIC = "synthetic"
 """Name of the embedded data set."""
@@ -285,7 +287,6 @@ def _execute(
     is_final: bool,
     write: Write,
 ) -> CompletedRun:
-    axes, metadata = run.backtest.column_axes(), run.backtest.column_metadata()
     begun = instant_text(run.market.instants[run.market.first_row])
     components.info("BacktestService", "run started", begun, run_id=run.run_id, mode=run.config.mode.mode)
     components.info("DataProvider", "market loaded", begun, **_provenance(run.market))
@@ -296,9 +297,6 @@ def _execute(
 
     store.add_file(CONFIG_FILE, run.config.canonical_json)
     store.add_file(DATA_FILE, _data_provenance(run.market).model_dump_json(indent=2).encode())
-
-    def sink(stage: str, instants: Instants, columns: Mapping[str, Column]) -> None:
-        store.add_columns(stage, instants, columns, axes, metadata=metadata)
 
     next_order, logging = state.order if state else 0, run.config.mode.event_logger
     with DomainEventLogger(
@@ -312,23 +310,17 @@ def _execute(
         fsync=logging.event_logging_settings.fsync,
         write=write,
     ) as log:
-        outcome = run.backtest.run(
-            run.market,
+        request = RunRequest(
             capital=run.capital,
             seed=run.request.seed,
-            correlation_id=run.correlation_id,
-            pid=run.pid,
-            log=log,
-            components=components,
-            sink=sink,
+            venues=run.venues(state),
             state=state,
             is_final=is_final,
-            venues=run.venues(state),
             flows=run.flows.due,
             watch_from=run.shocked_from,
-            wall_clock=log.real_utc_time,
-            progress=progress,
         )
+        recording = Recording.into(log, components, StoredColumns.of(run.backtest, store))
+        outcome = PreparedBacktest(run.backtest, run.market).run(request, recording, progress)
         counts = log.event_counts
     ended = instant_text(run.market.instants[-1])
     components.info("EventDrivenStrategyEngine", "engine finished", ended, events=sum(counts.values()))

@@ -21,7 +21,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome
+from dataflow.engine.backtest import Backtest
+from dataflow.engine.prepared import BacktestOutcome, PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
 from dataflow.market.market import Market
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.audit.laws import attribution_faults, conservation_faults, replay_faults
@@ -201,17 +203,9 @@ def _simulated(faults: str, mode: str, seed: int, market_rows: int) -> Simulated
 
 def _run(backtest: Backtest, market: Market, plan: FaultPlan, seed: int, log_dir: Path, kept: _Kept) -> BacktestOutcome:
     with DomainEventLogger(log_dir, _CORRELATION_ID, 1) as log:
-        return backtest.run(
-            market,
-            capital=backtest.config.initial_capital,
-            seed=seed,
-            correlation_id=_CORRELATION_ID,
-            pid=1,
-            log=log,
-            sink=kept,
-            venues=simulated_venues(fault_wrapper(plan, backtest, market, seed=seed), live_policy=True),
-            wall_clock=log.real_utc_time,
-        )
+        venues = simulated_venues(fault_wrapper(plan, backtest, market, seed=seed), live_policy=True)
+        request = RunRequest(backtest.config.initial_capital, seed, venues)
+        return PreparedBacktest(backtest, market).run(request, Recording.into(log, sink=kept))
 
 
 def _injected(log_dir: Path) -> tuple[Counter[str], tuple[str, ...]]:

@@ -10,7 +10,10 @@ import orjson
 from pydantic import BaseModel
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome
+from dataflow.engine.backtest import Backtest
+from dataflow.engine.prepared import BacktestOutcome, PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
+from dataflow.journal.sequencer import Envelope
 from dataflow.market.market import Market
 from dataflow.services.backtest import BacktestRequest, load_run_market
 from dataflow.services.simulated_venues import simulated_venues
@@ -61,19 +64,9 @@ def every_mode() -> Iterator[Line]:
 
 
 def _run(backtest: Backtest, market: Market, found: list[BacktestOutcome]) -> None:
-    capital = backtest.config.initial_capital
-    found.append(
-        backtest.run(
-            market,
-            capital=capital,
-            seed=7,
-            correlation_id=CORRELATION_ID,
-            pid=PID,
-            log=None,
-            venues=simulated_venues(),
-            wall_clock=lambda: _WALL_CLOCK,
-        )
-    )
+    request = RunRequest(backtest.config.initial_capital, 7, simulated_venues())
+    envelope = Envelope(CORRELATION_ID, PID, lambda: _WALL_CLOCK)
+    found.append(PreparedBacktest(backtest, market).run(request, Recording(envelope)))
 
 
 def cost_of_a_decision() -> Iterator[Line]:

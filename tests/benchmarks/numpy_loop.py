@@ -62,7 +62,7 @@ def numpy_loop(market: Market, settings: Settings, capital: float) -> tuple[Colu
             _carry(seen, quiet - 1, book, carried)
         if len(acts) == 0:
             if start:
-                windows.quiet(end - start)
+                windows.idle(end - start)
             start = end
             continue
         windows.event(quiet + 1)

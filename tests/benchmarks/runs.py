@@ -8,9 +8,12 @@ from typing import Final
 import numpy as np
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, ColumnSink
+from dataflow.engine.backtest import Backtest
+from dataflow.engine.prepared import BacktestOutcome, PreparedBacktest
+from dataflow.engine.requests import ColumnSink, Recording, RunRequest
 from dataflow.execution.venue_set import VenueSetup
 from dataflow.journal.component_logs import ComponentLogs
+from dataflow.journal.sequencer import Envelope
 from dataflow.market.market import Market
 from dataflow.records.log.event_log import DomainEventLogger
 from dataflow.records.store.parquet_stages import StageFile
@@ -95,18 +98,9 @@ def _run(
     sink: ColumnSink | None,
     venues: VenueSetup | None = None,
 ) -> BacktestOutcome:
-    return backtest.run(
-        market,
-        capital=CAPITAL,
-        seed=7,
-        correlation_id=CORRELATION_ID,
-        pid=PID,
-        log=log,
-        components=components,
-        sink=sink,
-        venues=venues or simulated_venues(),
-        wall_clock=log.real_utc_time if log is not None else lambda: _WALL_CLOCK,
-    )
+    wall_clock = log.real_utc_time if log is not None else lambda: _WALL_CLOCK
+    recording = Recording(Envelope(CORRELATION_ID, PID, wall_clock), log, components, sink)
+    return PreparedBacktest(backtest, market).run(RunRequest(CAPITAL, 7, venues or simulated_venues()), recording)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from dataflow.engine.prepared import PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
 from dataflow.market.market import Market
 from dataflow.records.log.append_file import Write
 from dataflow.records.log.event_log import DomainEventLogger
@@ -38,13 +40,5 @@ def run_with_writer(market: Market, log_dir: Path, write: Write) -> None:
     """Run the mode over a market, the event log going through ``write``."""
     backtest = prepared(MODE, window=8)
     with DomainEventLogger(log_dir, CORRELATION_ID, PID, write=write) as log:
-        backtest.run(
-            market,
-            capital=backtest.config.initial_capital,
-            seed=7,
-            correlation_id=CORRELATION_ID,
-            pid=PID,
-            log=log,
-            venues=simulated_venues(),
-            wall_clock=log.real_utc_time,
-        )
+        request = RunRequest(backtest.config.initial_capital, 7, simulated_venues())
+        PreparedBacktest(backtest, market).run(request, Recording.into(log))

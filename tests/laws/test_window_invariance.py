@@ -43,7 +43,7 @@ def test_policy_doubles_while_quiet_up_to_its_cap_and_restarts_after_an_event() 
     sizes = []
     for _ in range(4):
         sizes.append(policy.next_rows())
-        policy.quiet(sizes[-1])
+        policy.idle(sizes[-1])
     assert sizes == [FIRST_ROWS, 2 * FIRST_ROWS, 4 * FIRST_ROWS, 4 * FIRST_ROWS]
     policy.event(10)
     policy.event(5)

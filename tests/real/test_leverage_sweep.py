@@ -9,7 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dataflow.engine.backtest import Backtest, BacktestOutcome
+from dataflow.engine.backtest import Backtest
+from dataflow.engine.prepared import BacktestOutcome, PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
+from dataflow.journal.sequencer import Envelope
 from dataflow.market.market import Market
 from dataflow.services.backtest import BacktestRequest, load_run_market
 from dataflow.services.simulated_venues import simulated_venues
@@ -35,16 +38,8 @@ def market_of(mode: str, data: Path) -> Market:
 
 
 def run(backtest: Backtest, market: Market) -> BacktestOutcome:
-    return backtest.run(
-        market,
-        capital=CAPITAL,
-        seed=7,
-        correlation_id=CORRELATION_ID,
-        pid=PID,
-        log=None,
-        venues=simulated_venues(),
-        wall_clock=lambda: START,
-    )
+    envelope = Envelope(CORRELATION_ID, PID, lambda: START)
+    return PreparedBacktest(backtest, market).run(RunRequest(CAPITAL, 7, simulated_venues()), Recording(envelope))
 
 
 def final_equity(backtest: Backtest, market: Market) -> float:

@@ -12,7 +12,9 @@ import numpy as np
 import orjson
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome, EngineOptions, ExecutorName, Validation
+from dataflow.engine.backtest import Backtest, EngineOptions, ExecutorName, Validation
+from dataflow.engine.prepared import BacktestOutcome, PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
 from dataflow.execution.venue_set import VenueSetup
 from dataflow.graph.state import RunState
 from dataflow.market.market import Market
@@ -138,21 +140,16 @@ def run_in_memory(
     """Run a mode over a market, keeping every column and writing the event log under ``log_dir``."""
     kept = _Kept()
     with DomainEventLogger(log_dir, correlation_id, pid, next_order=state.order if state else 0) as log:
-        outcome = backtest.run(
-            market,
+        request = RunRequest(
             capital=backtest.config.initial_capital if capital is None else capital,
             seed=seed,
-            correlation_id=correlation_id,
-            pid=pid,
-            log=log,
-            sink=kept,
+            venues=venues or simulated_venues(),
             state=state,
             is_final=is_final,
-            venues=venues or simulated_venues(),
             flows=flows,
             watch_from=watch_from,
-            wall_clock=log.real_utc_time,
         )
+        outcome = PreparedBacktest(backtest, market).run(request, Recording.into(log, sink=kept))
     return MemoryRun(
         backtest, outcome, np.concatenate(kept.instants), kept.whole(), read_lines(log_dir), (Path(log_dir),)
     )

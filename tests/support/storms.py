@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.engine.backtest import Backtest
+from dataflow.engine.prepared import PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
 from dataflow.journal.component_logs import ComponentLogs
 from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.log.event_log import DomainEventLogger
@@ -38,17 +40,9 @@ def run_in_storm(
         DomainEventLogger(log_dir, CORRELATION_ID, PID) as log,
     ):
         try:
-            backtest.run(
-                market,
-                capital=backtest.config.initial_capital,
-                seed=seed,
-                correlation_id=CORRELATION_ID,
-                pid=PID,
-                log=log,
-                components=components,
-                venues=simulated_venues(wrap, live_policy=True),
-                wall_clock=log.real_utc_time,
-            )
+            venues = simulated_venues(wrap, live_policy=True)
+            request = RunRequest(backtest.config.initial_capital, seed, venues)
+            PreparedBacktest(backtest, market).run(request, Recording.into(log, components))
         except PlatformError as error:
             code = error.code
     return StormyRun(log_dir, code)

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from dataflow.engine.backtest import Backtest, EngineOptions
+from dataflow.engine.prepared import PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
+from dataflow.journal.sequencer import Envelope
 from dataflow.records import DomainEventLogger
 from dataflow.records.audit.verification import verify
 from dataflow.records.log.event_log import FLUSH_SECONDS
@@ -157,16 +160,9 @@ def run_at(log_dir: Path, clock: Clock, written: list[int]) -> None:
         return os.write(descriptor, data)
 
     with DomainEventLogger(log_dir, CORRELATION_ID, PID, write=write) as log:
-        backtest.run(
-            violent_market(MODE, 3, 60),
-            capital=config.initial_capital,
-            seed=7,
-            correlation_id=CORRELATION_ID,
-            pid=PID,
-            log=log,
-            venues=simulated_venues(),
-            wall_clock=lambda: "2024-05-12T00:00:00",
-        )
+        envelope = Envelope(CORRELATION_ID, PID, lambda: "2024-05-12T00:00:00")
+        request = RunRequest(config.initial_capital, 7, simulated_venues())
+        PreparedBacktest(backtest, violent_market(MODE, 3, 60)).run(request, Recording(envelope, log))
 
 
 def test_a_chunk_is_written_when_its_time_has_come_and_no_byte_differs(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from dataflow.config.files import load_run_config
-from dataflow.engine.backtest import Backtest, BacktestOutcome
+from dataflow.engine.backtest import Backtest
+from dataflow.engine.prepared import BacktestOutcome, PreparedBacktest
+from dataflow.engine.requests import Recording, RunRequest
+from dataflow.journal.sequencer import Envelope
 from dataflow.market.history.data_set import open_data_set
 from dataflow.market.history.readers import read_series
 from dataflow.market.market import Market, Provenance
@@ -73,16 +76,10 @@ def run(mode: str, path: Path, *overrides: str, costs: bool = False) -> tuple[Ba
         scenario = config.scenario.model_copy(update={"fees": False, "slippage": False})
         config = config.model_copy(update={"scenario": scenario})
     columns: dict[str, Column] = {}
-    outcome = Backtest(config).run(
-        path.market(),
-        capital=CAPITAL[mode],
-        seed=7,
-        correlation_id="0" * 32,
-        pid=1,
-        log=None,
-        venues=simulated_venues(),
-        sink=lambda _stage, _instants, chunk: columns.update(chunk),
-        wall_clock=lambda: "2024-05-01T00:00:00",
+    envelope = Envelope("0" * 32, 1, lambda: "2024-05-01T00:00:00")
+    outcome = PreparedBacktest(Backtest(config), path.market()).run(
+        RunRequest(CAPITAL[mode], 7, simulated_venues()),
+        Recording(envelope, sink=lambda _stage, _instants, chunk: columns.update(chunk)),
     )
     assert np.abs(columns["unexplained_pnl"]).max() <= 1e-9 * CAPITAL[mode]
     return outcome, columns
