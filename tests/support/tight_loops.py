@@ -11,6 +11,7 @@ import orjson
 from dataflow.execution.gateway import Delivery, ExecutionPolicy
 from dataflow.execution.system_clock import SYSTEM_CLOCK
 from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
+from dataflow.graph.risk_flags import RiskFlags
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.interim import PassedBooks
 from dataflow.journal.recorder import Journal
@@ -36,7 +37,7 @@ from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
 
 TIMESTAMP: Final = "2024-05-12T00:00:00"
 RULE: Final = DecisionRule(1, "test", DecisionType.ENTRY, StrategyIntent.ENTRY_FULL)
-FACTS: Final = RunFacts("test", TIMESTAMP, PositionGroups({}), ("ETH",), (), PositionSource.SIMULATED)
+FACTS: Final = RunFacts("test", TIMESTAMP, PositionGroups({}), ("ETH",), (), PositionSource.SIMULATED, RiskFlags())
 
 
 def _unvalued(rows: int) -> dict[str, Column]:
