@@ -370,10 +370,21 @@ def _idle(run: _Run, outcome: BacktestOutcome) -> tuple[str, ...]:
     """What to say of a run that did nothing."""
     if outcome.counts.orders:
         return ()
-    smallest = run.config.mode.strategy_config.min_trade_usd
+    smallest = run.backtest.parameters.inputs["min_trade_usd"]
     return (
         f"nothing was traded: no rule of {run.config.mode.mode} applied to {run.capital:g} "
         f"{run.config.mode.share_class} on any row; trades below {smallest:g} USD are left out",
+    )
+
+
+def _fallen(run: _Run, drawdown: float) -> tuple[str, ...]:
+    """What to say of a run whose equity fell further from its highest than its share class allows."""
+    allowed = run.config.share_class
+    if drawdown <= allowed.max_drawdown:
+        return ()
+    return (
+        f"equity fell by {drawdown:.2%} from its highest, beyond max_drawdown {allowed.max_drawdown:.2%} "
+        f"of share class {allowed.share_class}",
     )
 
 
@@ -432,7 +443,7 @@ def _summary(
             "liquidations": outcome.liquidations,
             "first_break": outcome.first_break,
             "event_counts": event_counts,
-            "warnings": (*run.warnings, *_idle(run, outcome)),
+            "warnings": (*run.warnings, *_idle(run, outcome), *_fallen(run, drawdown)),
             "log_dir": str(log_dir),
             "results_dir": str(results_dir),
             "engine_seconds": outcome.engine_seconds,

@@ -346,7 +346,7 @@ class ShareClassConfig(ConfigModel):
     target_apy_range: Annotated[ApyRange, FOR_PEOPLE]
     """What the class aims at."""
     max_drawdown: Fraction
-    """Risk limit of the class: the largest fall from a peak, a fraction."""
+    """Risk limit of the class: a run whose equity falls further than this fraction from its highest says so."""
 
     @model_validator(mode="after")
     def _rules(self) -> "ShareClassConfig":

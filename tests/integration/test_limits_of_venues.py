@@ -1,10 +1,11 @@
-"""Sizes and slippage that a venue's file writes change what a run does."""
+"""Limits that the files of venues and share classes write change what a run does or says."""
 
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from dataflow.services.backtest import BacktestRequest, run_backtest
 from tests.support.markets import quiet_market
 from tests.support.runs import MemoryRun, prepared, run_in_memory
 
@@ -31,3 +32,17 @@ def test_slippage_is_that_of_the_venue_s_own_buckets(tmp_path: Path) -> None:
 
 def _cost(run: MemoryRun) -> float:
     return -float(run.column("transaction_costs")[-1])
+
+
+@pytest.mark.parametrize(("allowed", "alarms"), [("0.0", 1), ("0.5", 0)])
+def test_a_fall_beyond_that_of_the_share_class_is_told(tmp_path: Path, allowed: str, alarms: int) -> None:
+    request = BacktestRequest(
+        mode="btc_basis",
+        start="2024-02-01",
+        end="2024-02-03",
+        overrides=(f"share_class:max_drawdown={allowed}",),
+        logs=tmp_path / "logs",
+        results=tmp_path / "results",
+    )
+    warnings = run_backtest(request).summary.warnings
+    assert sum("beyond max_drawdown" in warning for warning in warnings) == alarms
