@@ -550,7 +550,7 @@ _SPECS: Final = (
         ErrorCode.UTIL_TOKEN_METADATA_MISSING,
         _M,
         "The platform does not know a token.",
-        "Use one of the tokens of schemas/instruments.py, or add the token there with its venue and type.",
+        "Use one of the tokens of configs/tokens.yaml, or add it there.",
         reserved="tokens are known from their position keys; an unknown one is POS-002",
     ),
 )

@@ -1,4 +1,4 @@
-"""Venues, position types, tokens, and the position key ``venue:PositionType:TOKEN``.
+"""Position types, kinds of venues, and the position key ``venue:PositionType:TOKEN``.
 
 A key names one balance and its unit (domain specification, section 2):
 
@@ -8,9 +8,11 @@ A key names one balance and its unit (domain specification, section 2):
     LST            units of a liquid staking token
     PerpPosition   base-asset units of a perpetual, signed: short < 0
 
-Old spellings are accepted by :meth:`PositionKey.parse` and never written.
+A key is syntax. Which venues and tokens there are, what can be held where, and old spellings are facts of the catalogue
+(``schemas.models.catalogue``).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +33,20 @@ class PositionType(StrEnum):
     LST = "LST"
     PERP = "PerpPosition"
 
+    def token_of(self, underlying: str) -> str:
+        """Last part of the key of a balance of this type, by the token that it is a claim on.
+
+        >>> PositionType.A_TOKEN.token_of("WETH"), PositionType.PERP.token_of("BTC"), PositionType.LST.token_of("weETH")
+        ('aWETH', 'BTC-PERP', 'weETH')
+        """
+        before, after = _AROUND.get(self, ("", ""))
+        return f"{before}{underlying}{after}"
+
+    def underlying_of(self, token: str) -> str:
+        """The token that a balance of this type is a claim on, by the last part of its key."""
+        before, after = _AROUND.get(self, ("", ""))
+        return token.removeprefix(before).removesuffix(after)
+
 
 class VenueKind(StrEnum):
     """What a venue is, hence which interface serves it."""
@@ -42,27 +58,6 @@ class VenueKind(StrEnum):
     PRICE_SOURCE = "price_source"
 
 
-VENUES: Final[Mapping[str, VenueKind]] = MappingProxyType(
-    {
-        "binance": VenueKind.CEX,
-        "bybit": VenueKind.CEX,
-        "okx": VenueKind.CEX,
-        "aave_v3": VenueKind.DEFI,
-        "morpho": VenueKind.DEFI,
-        "etherfi": VenueKind.DEFI,
-        "lido": VenueKind.DEFI,
-        "instadapp": VenueKind.INFRASTRUCTURE,
-        "uniswap": VenueKind.INFRASTRUCTURE,
-        "curve": VenueKind.PRICE_SOURCE,
-        "wallet": VenueKind.WALLET,
-        "alchemy": VenueKind.INFRASTRUCTURE,
-        "ml_inference_api": VenueKind.INFRASTRUCTURE,
-    }
-)
-"""Venue id to kind."""
-
-CEX_VENUES: Final = tuple(venue for venue, kind in VENUES.items() if kind is VenueKind.CEX)
-
 LST_VENUES: Final[Mapping[str, str]] = MappingProxyType({"weETH": "etherfi", "wstETH": "lido", "stETH": "lido"})
 """Liquid staking token to the protocol that issues it."""
 
@@ -71,35 +66,29 @@ DUST_TOKENS: Final = ("EIGEN", "ETHFI", "KING")
 
 _AAVE_PREFIX: Final = "aave"
 _VENUE_OF_PREFIX: Final = {_AAVE_PREFIX: "aave_v3"}
-_PREFIX_ALIASES: Final = {"aave_v3": _AAVE_PREFIX, "alchemy": "wallet"}
+
+PERP_SUFFIX: Final = "-PERP"
+"""What the token of a perpetual's key ends with, after its base asset."""
+
+_AROUND: Final = {
+    PositionType.A_TOKEN: ("a", ""),
+    PositionType.DEBT_TOKEN: ("debt", ""),
+    PositionType.PERP: ("", PERP_SUFFIX),
+}
+"""What a position type writes before and after the underlying token."""
+
 _TYPE_ALIASES: Final = {"Perp": PositionType.PERP}
-_TOKEN_ALIASES: Final = {"aETH": "aWETH", "debtETH": "debtWETH"}
 
-_A_TOKENS: Final = frozenset({"aUSDT", "aWETH", "aweETH", "awstETH"})
-_DEBT_TOKENS: Final = frozenset({"debtUSDT", "debtWETH"})
-_PERPS: Final = frozenset({"BTC-PERP", "ETH-PERP"})
-_WALLET_TOKENS: Final = frozenset({"USDT", "BTC", "ETH", "WETH", "EIGEN", "ETHFI", "KING"})
-_CEX_TOKENS: Final = frozenset({"USDT", "BTC", "ETH", "EIGEN", "ETHFI"})
-_UNSTAKED_TOKENS: Final = frozenset({"ETH"})
-
-_CEX_ROOM: Final = {PositionType.BASE_TOKEN: _CEX_TOKENS, PositionType.PERP: _PERPS}
-_TOKENS: Final[Mapping[str, Mapping[PositionType, frozenset[str]]]] = MappingProxyType(
-    {
-        **dict.fromkeys(CEX_VENUES, _CEX_ROOM),
-        "wallet": {PositionType.BASE_TOKEN: _WALLET_TOKENS},
-        _AAVE_PREFIX: {PositionType.A_TOKEN: _A_TOKENS, PositionType.DEBT_TOKEN: _DEBT_TOKENS},
-        "etherfi": {PositionType.LST: frozenset({"weETH"}), PositionType.BASE_TOKEN: _UNSTAKED_TOKENS},
-        "lido": {PositionType.LST: frozenset({"wstETH", "stETH"}), PositionType.BASE_TOKEN: _UNSTAKED_TOKENS},
-    }
-)
-"""Prefix and position type to the tokens that can be held there."""
+_TOKEN: Final = re.compile(r"[A-Za-z0-9]+")
+_FORM: Final = re.compile(r"(?P<prefix>[a-z][a-z0-9_]*):(?P<type>[A-Za-z]+):(?P<token>[A-Za-z0-9][A-Za-z0-9/-]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class PositionKey:
     """One balance: the prefix of its venue, its type and its token.
 
-    Raises :class:`InvalidPositionKeyError` (POS-002) for a balance that cannot exist, such as a perpetual in a wallet.
+    This is form only; whether such a balance can exist is asked of the catalogue.
+    Raises :class:`InvalidPositionKeyError` (POS-002) for a token that is not spelt as its type demands.
     """
 
     prefix: str
@@ -107,10 +96,12 @@ class PositionKey:
     token: str
 
     def __post_init__(self) -> None:
-        held = _TOKENS.get(self.prefix, {}).get(self.position_type, frozenset())
-        if self.token not in held:
+        spelt = self.position_type.token_of(self.underlying)
+        if self.token != spelt or _TOKEN.fullmatch(self.underlying) is None:
             raise InvalidPositionKeyError(
-                f"no such balance {str(self)!r}; {_hint(self.prefix, self.position_type)}", position_key=str(self)
+                f"{str(self)!r} is not a position key; a token of {self.position_type} is spelt like "
+                f"{self.position_type.token_of('TOKEN')}",
+                position_key=str(self),
             )
 
     def __str__(self) -> str:
@@ -118,12 +109,13 @@ class PositionKey:
 
     @classmethod
     def parse(cls, text: str) -> "PositionKey":
-        """Return the key that a text spells, old spellings included.
+        """Return the key that a text spells.
 
-        Raises :class:`InvalidPositionKeyError` (POS-002) for any other text.
+        Raises :class:`InvalidPositionKeyError` (POS-002) for a text that has not the form of a key. Old names of
+        venues and tokens are read by the catalogue, which knows today's.
 
-        >>> str(PositionKey.parse("binance:Perp:BTCUSDT"))
-        'binance:PerpPosition:BTC-PERP'
+        >>> str(PositionKey.parse("okx:Perp:BTC-PERP"))
+        'okx:PerpPosition:BTC-PERP'
         """
         return _parse(text)
 
@@ -139,54 +131,40 @@ class PositionKey:
         >>> [PositionKey.parse(f"aave:{key}").underlying for key in ("aToken:aweETH", "debtToken:debtWETH")]
         ['weETH', 'WETH']
         """
-        if self.position_type is PositionType.A_TOKEN:
-            return self.token.removeprefix("a")
-        if self.position_type is PositionType.DEBT_TOKEN:
-            return self.token.removeprefix("debt")
-        return self.token.removesuffix("-PERP")
+        return self.position_type.underlying_of(self.token)
 
 
-def _hint(prefix: str, position_type: str) -> str:
-    """Say what would have been allowed in place of a refused key."""
-    if prefix not in _TOKENS:
-        return f"venues of keys are {', '.join(sorted(_TOKENS))}"
-    types = _TOKENS[prefix]
-    if position_type not in types:
-        return f"{prefix} holds {', '.join(types)}"
-    return f"{prefix}:{position_type} holds {', '.join(sorted(types[PositionType(position_type)]))}"
+def key_parts(text: str) -> tuple[str, PositionType, str]:
+    """Return the three parts of a text that has the form of a key.
+
+    Raises :class:`InvalidPositionKeyError` (POS-002) for any other text.
+    """
+    form = _FORM.fullmatch(text)
+    if form is None:
+        raise InvalidPositionKeyError(
+            f"{text!r} is not a position key; write venue:PositionType:TOKEN", position_key=text
+        )
+    try:
+        position_type = _TYPE_ALIASES.get(form["type"]) or PositionType(form["type"])
+    except ValueError:
+        raise InvalidPositionKeyError(
+            f"unknown position type {form['type']!r} in {text!r}; types are {', '.join(PositionType)}",
+            position_key=text,
+        ) from None
+    return form["prefix"], position_type, form["token"]
 
 
 @lru_cache(maxsize=1024)
 def _parse(text: str) -> PositionKey:
-    parts = text.split(":")
-    if len(parts) != 3 or not all(parts):
-        raise InvalidPositionKeyError(
-            f"{text!r} is not a position key; write venue:PositionType:TOKEN", position_key=text
-        )
-    prefix, type_text, token = parts
-    prefix = _PREFIX_ALIASES.get(prefix, prefix)
-    token = _TOKEN_ALIASES.get(token, token)
-    try:
-        position_type = _TYPE_ALIASES.get(type_text) or PositionType(type_text)
-    except ValueError:
-        raise InvalidPositionKeyError(
-            f"unknown position type {type_text!r} in {text!r}; {_hint(prefix, type_text)}", position_key=text
-        ) from None
-    if position_type is PositionType.PERP and not token.endswith("-PERP"):
-        token = f"{normalise_pair(token).removesuffix('USDT')}-PERP"
-    elif prefix == LST_VENUES.get(token) and position_type in (PositionType.BASE_TOKEN, PositionType.A_TOKEN):
-        position_type = PositionType.LST
-    elif prefix == _AAVE_PREFIX and position_type is PositionType.BASE_TOKEN:
-        position_type = PositionType.DEBT_TOKEN if token in _DEBT_TOKENS else PositionType.A_TOKEN
-    return PositionKey(prefix, position_type, token)
+    return PositionKey(*key_parts(text))
 
 
 @lru_cache(maxsize=1024)
 def canonical_key(text: str) -> str:
     """Return the one spelling of a key; cached, so it costs a look-up when the key has been seen.
 
-    >>> canonical_key("aave_v3:aToken:aETH")
-    'aave:aToken:aWETH'
+    >>> canonical_key("okx:Perp:BTC-PERP")
+    'okx:PerpPosition:BTC-PERP'
     """
     return str(_parse(text))
 
@@ -219,19 +197,19 @@ def perp_key(venue: str, token: str) -> str:
     >>> perp_key("okx", "ETH")
     'okx:PerpPosition:ETH-PERP'
     """
-    return str(PositionKey(venue, PositionType.PERP, f"{token}-PERP"))
+    return str(PositionKey(venue, PositionType.PERP, PositionType.PERP.token_of(token)))
 
 
 @cache
 def a_token_key(token: str) -> str:
     """Key of an Aave deposit, by its underlying token."""
-    return str(PositionKey(_AAVE_PREFIX, PositionType.A_TOKEN, f"a{token}"))
+    return str(PositionKey(_AAVE_PREFIX, PositionType.A_TOKEN, PositionType.A_TOKEN.token_of(token)))
 
 
 @cache
 def debt_key(token: str) -> str:
     """Key of an Aave loan, by its underlying token."""
-    return str(PositionKey(_AAVE_PREFIX, PositionType.DEBT_TOKEN, f"debt{token}"))
+    return str(PositionKey(_AAVE_PREFIX, PositionType.DEBT_TOKEN, PositionType.DEBT_TOKEN.token_of(token)))
 
 
 @cache

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dataflow.config.binding import ConfigFault
-from dataflow.config.loader import ConfigLoader, is_yaml, shown, yaml_files
+from dataflow.config.catalogue import ConfigTree, yaml_files
+from dataflow.config.loader import ConfigLoader, is_yaml, shown
 from dataflow.config.old_spellings import MODE_ALIASES
 from schemas.errors import (
     ConfigError,
@@ -19,6 +20,7 @@ from schemas.errors import (
     MissingConfigKeyError,
     VenueConfigError,
 )
+from schemas.models.catalogue import Catalogue
 from schemas.models.config import RunConfig
 from schemas.models.config_base import ModeName
 from schemas.models.config_scenario import ScenarioConfig
@@ -34,6 +36,7 @@ __all__ = [
     "check_report",
     "list_modes",
     "list_scenarios",
+    "load_catalogue",
     "load_report",
     "load_run_config",
     "load_scenario",
@@ -87,7 +90,7 @@ def load_report(
         path = outside
     elif name not in list_modes(root):
         raise _unknown_mode(mode, root)
-    loader = ConfigLoader(root, overrides)
+    loader = ConfigLoader(ConfigTree((root,)), overrides)
     if name != mode:
         message = f"{mode} is an old spelling of {name}"
         loader.warnings.append(ConfigFault(shown(path), 1, "mode", _FAULT_CODE, message))
@@ -122,11 +125,20 @@ def list_scenarios(root: Path = CONFIG_ROOT) -> tuple[str, ...]:
 
 def load_scenario(name: str, root: Path = CONFIG_ROOT) -> ScenarioConfig:
     """Return a scenario by itself; ConfigValidationError (CONFIG-003) with every fault of its file."""
-    loader = ConfigLoader(root, ())
+    loader = ConfigLoader(ConfigTree((root,)), ())
     scenario = loader.scenario((name,))
     if loader.faults:
         raise _error_of(f"scenario {name}", sorted(dict.fromkeys(loader.faults)))
     return scenario
+
+
+def load_catalogue(root: Path = CONFIG_ROOT) -> Catalogue:
+    """Return the catalogue of tokens, networks and venues; ConfigValidationError (CONFIG-003) with its faults."""
+    loader = ConfigLoader(ConfigTree((root,)), ())
+    catalogue = loader.catalogue.model
+    if loader.faults:
+        raise _error_of("the catalogue", sorted(dict.fromkeys(loader.faults)))
+    return catalogue
 
 
 def check_paths(paths: Sequence[Path] = (), root: Path = CONFIG_ROOT) -> list[ConfigFault]:
@@ -136,7 +148,7 @@ def check_paths(paths: Sequence[Path] = (), root: Path = CONFIG_ROOT) -> list[Co
 
 def check_report(paths: Sequence[Path] = (), root: Path = CONFIG_ROOT) -> CheckReport:
     """Check files; a mode file is checked together with the venues and the share class that ``root`` has for it."""
-    loader = ConfigLoader(root, ())
+    loader = ConfigLoader(ConfigTree((root,)), ())
     files = _files_of(paths or (root,))
     for path in files:
         loader.check(path)

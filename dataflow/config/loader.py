@@ -1,13 +1,15 @@
 """One pass over configuration files: read, fold, override, bind, and run the rules between files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from dataflow.config.binding import Bound, ConfigFault, bind, dotted, faults_of, place, place_rules
-from dataflow.config.old_spellings import fold_old_spellings
+from dataflow.config.catalogue import CatalogueFiles, ConfigTree, FileReaders, read_catalogue
+from dataflow.config.old_spellings import fold_old_spellings, fold_position_keys
 from dataflow.config.overrides import OVERRIDE_FILE, Override, apply_override, parse_override
 from dataflow.config.yaml_lines import Document, read_document
 from dataflow.venues.faults.plan import FaultPlan
@@ -25,13 +27,15 @@ from schemas.models.config import (
 from schemas.models.config_base import SHARE_CLASSES, ModeName, RuleFault, broken_rules
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import MODE_RULES
+from schemas.models.config_run import FACTS, unjudged, unknown_names
+from schemas.models.config_tokens import NetworkConfig, TokenFile
 from schemas.models.config_venues import SHARE_CLASS_RULES, VENUE_RULES
 from schemas.spelling import close_match
 
-_SUFFIXES: Final = (".yaml", ".yml")
 _NAME_KEY: Final = {
     "modes": "mode",
     "venues": "venue",
+    "networks": "network",
     "share_classes": "share_class",
     "scenarios": "name",
     "faults": "name",
@@ -51,7 +55,7 @@ def shown(path: Path) -> str:
 
 def is_yaml(path: Path) -> bool:
     """Return whether a path is that of a YAML file that exists."""
-    return path.suffix in _SUFFIXES and path.is_file()
+    return path.suffix in (".yaml", ".yml") and path.is_file()
 
 
 def strategy_beside(path: Path) -> Path | None:
@@ -60,16 +64,13 @@ def strategy_beside(path: Path) -> Path | None:
     return module if module.is_file() else None
 
 
-def yaml_files(directory: Path) -> list[Path]:
-    """Return the YAML files in a directory, its own ones only, sorted."""
-    return sorted(path for path in directory.glob("*") if path.suffix in _SUFFIXES)
-
-
 def family_of(path: Path) -> str:
     """Return the family of a file: by its directory, else by the keys it has."""
     if path.parent.name in _NAME_KEY:
         return path.parent.name
     keys = set(read_document(path, shown(path)).root)
+    if "chain_id" in keys or keys == {"tokens"}:
+        return "networks" if "chain_id" in keys else "tokens"
     if keys & {"mode", "component_config", "strategy_config"}:
         return "modes"
     if "venue" in keys:
@@ -83,7 +84,7 @@ def family_of(path: Path) -> str:
 class ConfigLoader:
     """One pass over files: what is read, and the faults and warnings collected on the way."""
 
-    root: Path
+    tree: ConfigTree
     override_texts: Sequence[str]
     faults: list[ConfigFault] = field(default_factory=list)
     warnings: list[ConfigFault] = field(default_factory=list)
@@ -97,29 +98,41 @@ class ConfigLoader:
             else:
                 self.overrides.append(override)
 
+    @cached_property
+    def catalogue(self) -> CatalogueFiles:
+        """Every token, network and venue of the directories; their faults are collected when it is first asked for."""
+        found = read_catalogue(self.tree, FileReaders(self._tokens, self._network, self._venue))
+        self.faults += found.faults
+        return found
+
     def run(self, path: Path, scenarios: Sequence[str]) -> RunConfig | None:
         """Return the configuration of a mode file and its companions, or None with the faults collected."""
         document, mode = self._mode(path)
         venue_names = _written_venues(document)
-        venues = self._venues(document, venue_names)
+        self._missing_venues(document, venue_names)
         share_class = self._share_class(document)
         scenario = self.scenario(scenarios)
         self._unused_overrides(venue_names)
-        self._between_files(document, mode, venues, share_class)
+        self._between_files(document, mode, venue_names, share_class)
         if self.faults or share_class is None or not isinstance(mode.model, ModeConfig):
             return None
-        models = {name: bound.model for name, bound in venues.items()}
-        return RunConfig(mode=mode.model, venues=models, share_class=share_class.model, scenario=scenario)
+        catalogue = self.catalogue.model
+        return RunConfig(mode=mode.model, catalogue=catalogue, share_class=share_class.model, scenario=scenario)
 
     def check(self, path: Path) -> None:
         """Collect the faults of one file, a mode with its companions."""
         match family_of(path):
             case "modes":
                 document, mode = self._mode(path)
-                venues = self._venues(document, _written_venues(document))
-                self._between_files(document, mode, venues, self._share_class(document))
+                venue_names = _written_venues(document)
+                self._missing_venues(document, venue_names)
+                self._between_files(document, mode, venue_names, self._share_class(document))
             case "venues":
                 self._venue(path)
+            case "networks":
+                self._network(path)
+            case "tokens":
+                self._tokens(path)
             case "share_classes":
                 self._class_file(path)
             case "faults":
@@ -131,8 +144,23 @@ class ConfigLoader:
         """Return the fault plan of a file, or None with its faults collected."""
         document = self._document(path, "faults", _FAULT_CODE, "faults")
         bound = bind(document, FaultPlan, FaultPlan, ())
-        self._collect(path, "faults", document, bound.faults)
-        return None if document.faults or bound.faults else bound.model
+        unknown = [] if bound.faults else self._unknown_venues(document, bound.model)
+        self._collect(path, "faults", document, [*bound.faults, *unknown])
+        return None if document.faults or bound.faults or unknown else bound.model
+
+    def _unknown_venues(self, document: Document, plan: FaultPlan) -> list[ConfigFault]:
+        """Find venues of a fault plan that the catalogue lacks."""
+        named = [
+            (("rules", number, "venues", index), venue)
+            for number, rule in enumerate(plan.rules)
+            for index, venue in enumerate(rule.venues)
+        ]
+        known = self.catalogue.model.venues if named else {}
+        return [
+            place(document, key, _FAULT_CODE, f"no venue {venue}{close_match(venue, known)}; known: {', '.join(known)}")
+            for key, venue in named
+            if venue not in known
+        ]
 
     def _document(self, path: Path, family: str, code: ErrorCode, address: str) -> Document:
         """Read a file, fold old spellings and apply the overrides for it."""
@@ -163,6 +191,8 @@ class ConfigLoader:
 
     def _mode(self, path: Path) -> tuple[Document, Bound[ModeSettings]]:
         document = self._document(path, "modes", _FAULT_CODE, "mode")
+        if self.catalogue.is_sound:
+            fold_position_keys(document, self.catalogue.model)
         bound = bind(document, ModeConfig, ModeSettings, MODE_RULES)
         self._collect(path, "modes", document, _with_strategy(path, document, bound.faults))
         self._alarm(document, "target_apy", _TARGET_APY_MAX)
@@ -185,25 +215,32 @@ class ConfigLoader:
             message = "leverage and margin cannot wait for a withdrawal queue: this mode always swaps"
             self.warnings.append(place(document, ("strategy_config", "unstake_route"), _FAULT_CODE, message))
 
-    def _venue(self, path: Path) -> Bound[VenueConfig]:
+    def _tokens(self, path: Path) -> tuple[Document, Bound[TokenFile]]:
+        document = self._document(path, "tokens", _FAULT_CODE, "tokens")
+        bound = bind(document, TokenFile, TokenFile, ())
+        self.faults += bound.faults
+        return document, bound
+
+    def _network(self, path: Path) -> tuple[Document, Bound[NetworkConfig]]:
+        document = self._document(path, "networks", _FAULT_CODE, f"network:{path.stem}")
+        bound = bind(document, NetworkConfig, NetworkConfig, ())
+        self._collect(path, "networks", document, bound.faults)
+        return document, bound
+
+    def _venue(self, path: Path) -> tuple[Document, Bound[VenueConfig]]:
         code = ErrorCode.CONFIG_VENUE_INVALID
         document = self._document(path, "venues", code, f"venue:{path.stem}")
         bound = bind(document, VenueConfig, VenueConfig, VENUE_RULES)
         faults = [ConfigFault(each.file, each.line, each.key, code, each.message) for each in bound.faults]
         self._collect(path, "venues", document, faults)
-        return bound
+        return document, bound
 
-    def _venues(self, mode_document: Document, names: Iterable[str]) -> dict[str, Bound[VenueConfig]]:
-        """Read the file of each venue that a mode names; a missing one is a fault at the mode's line."""
-        bound: dict[str, Bound[VenueConfig]] = {}
+    def _missing_venues(self, mode_document: Document, names: Iterable[str]) -> None:
+        """Find the venues of a mode that have no file; a fault at the mode's line."""
         for name in names:
-            path = self.root / "venues" / f"{name}.yaml"
-            if path.is_file() and path.parent == self.root / "venues":
-                bound[name] = self._venue(path)
-            else:
+            if name not in self.catalogue.venues:
                 code = ErrorCode.CONFIG_VENUE_INVALID
                 self.faults.append(place(mode_document, ("venues", name), code, missing_venue_message(name)))
-        return bound
 
     def _class_file(self, path: Path) -> Bound[ShareClassConfig]:
         document = self._document(path, "share_classes", _FAULT_CODE, "share_class")
@@ -215,8 +252,8 @@ class ConfigLoader:
         name = mode_document.root.get("share_class")
         if name not in SHARE_CLASSES:
             return None
-        path = self.root / "share_classes" / f"{name}.yaml"
-        if path.is_file():
+        path = self.tree.find("share_classes", str(name))
+        if path is not None:
             return self._class_file(path)
         message = f"no share class file configs/share_classes/{name}.yaml"
         self.faults.append(place(mode_document, ("share_class",), _FAULT_CODE, message))
@@ -225,26 +262,33 @@ class ConfigLoader:
     def _scenario_file(self, path: Path) -> Document:
         document = self._document(path, "scenarios", _FAULT_CODE, "scenario-file")
         bound = bind(document, ScenarioConfig, ScenarioConfig, ())
-        self._collect(path, "scenarios", document, bound.faults)
+        unknown = self._unknown_names(document, bound)
+        self._collect(path, "scenarios", document, [*bound.faults, *unknown])
         return document
+
+    def _unknown_names(self, document: Document, bound: Bound[ScenarioConfig]) -> list[ConfigFault]:
+        """Find venues and tokens of a scenario that the catalogue lacks."""
+        if bound.faults or not bound.model.shocks.present() or not self.catalogue.is_sound:
+            return []
+        return place_rules(document, unknown_names(bound.model, self.catalogue.model))
 
     def scenario(self, names: Sequence[str]) -> ScenarioConfig:
         """Merge scenarios, later ones win key by key and shock by shock, and the overrides over all of them."""
         merged = Document(OVERRIDE_FILE)
-        known = [path.stem for path in yaml_files(self.root / "scenarios")]
+        known = self.tree.files("scenarios")
         for name in names:
             if name not in known:
                 message = f"no scenario {name!r}{close_match(name, known)}; known: {', '.join(known) or 'none'}"
                 self.faults.append(ConfigFault("--scenario", 1, name, _FAULT_CODE, message))
                 continue
-            overlay(merged, self._scenario_file(self.root / "scenarios" / f"{name}.yaml"))
+            overlay(merged, self._scenario_file(known[name]))
         if names:
             merged.root["name"] = "+".join(names)
         for override in self.overrides:
             if override.address == "scenario":
                 self.faults += apply_override(merged, override).faults
         bound = bind(merged, ScenarioConfig, ScenarioConfig, ())
-        self.faults += bound.faults
+        self.faults += [*bound.faults, *self._unknown_names(merged, bound)]
         return ScenarioConfig() if self.faults else bound.model
 
     def _unused_overrides(self, venue_names: Sequence[str]) -> None:
@@ -262,13 +306,20 @@ class ConfigLoader:
         self,
         document: Document,
         mode: Bound[ModeSettings],
-        venues: Mapping[str, Bound[VenueConfig]],
+        venue_names: Iterable[str],
         share_class: Bound[ShareClassConfig] | None,
     ) -> None:
         """Run the rules between files on all that is sound; their faults stand in the mode file."""
+        venues = self.catalogue.venues
         unreadable = [f"mode.{key}" for key in mode.unreadable]
-        parts: dict[str, Any] = {"mode": mode.model, "venues": {name: each.model for name, each in venues.items()}}
-        unreadable += [f"venues.{name}.{key}" for name, each in venues.items() for key in each.unreadable]
+        unreadable += [
+            f"catalogue.venues.{name}.{key}"
+            for name in venue_names
+            if name in venues
+            for key in venues[name].unreadable
+        ]
+        unreadable += unjudged(venue_names, self.catalogue.model) if self.catalogue.is_sound else (FACTS,)
+        parts: dict[str, Any] = {"mode": mode.model, "catalogue": self.catalogue.model}
         if share_class is None:
             unreadable.append("share_class")
         else:

@@ -4,11 +4,15 @@ One value has one home. A value in an old place moves to its home; an equal dupl
 fault, because nobody can say which the author meant.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from dataflow.config.yaml_lines import Document, Mark, YamlFault, YamlValue
+from schemas.errors import InvalidPositionKeyError
+from schemas.models.catalogue import Catalogue
 from schemas.models.config_base import Location
+from schemas.models.config_run import SUBSCRIPTIONS
 from schemas.units import FUNDING_HOURS, HOURS_PER_YEAR
 
 _WRITING: Final = ("event_logger", "event_logging_settings")
@@ -187,6 +191,19 @@ def fold_old_spellings(document: Document) -> Folding:
         _fold_scalar(document, key, names, folding)
     _fold_case(document, ("lst_type",), folding)
     return folding
+
+
+def fold_position_keys(document: Document, catalogue: Catalogue) -> None:
+    """Rewrite the position keys of a mode into today's spelling, in place; what exists in none stays."""
+    venues = document.root.get("venues")
+    names = tuple(venues) if isinstance(venues, dict) else ()
+    for where in (SUBSCRIPTIONS, *(("venues", name, "instruments") for name in names)):
+        written = document.get(where) if document.has(where) else None
+        if not isinstance(written, list):
+            continue
+        for index, text in enumerate(written):
+            with suppress(InvalidPositionKeyError):
+                written[index] = str(catalogue.key(str(text)))
 
 
 def _note(notes: list[YamlFault], mark: Mark, key: Location, message: str) -> None:

@@ -15,7 +15,6 @@ from dataflow.journal.recorder import Journal
 from schemas.clock import Clock
 from schemas.errors import ReconciliationMismatchError
 from schemas.holdings import Holdings
-from schemas.instruments import CEX_VENUES
 from schemas.liquidations import Liquidation
 from schemas.snapshot import MarketSnapshot
 
@@ -124,7 +123,7 @@ class Liquidations:
             )
 
     def _expected(self, row: LiquidationRow, liquidation: Liquidation) -> dict[str, float]:
-        kind = "exchange" if liquidation.venue in CEX_VENUES else "pool"
+        kind = "exchange" if liquidation.closed else "pool"
         node, known = f"expected_{kind}_liquidation", {**row.known, "liquidated_venue": liquidation.venue}
         changes = self._executor.evaluate([node], known)[node]
         assert isinstance(changes, tuple)

@@ -40,7 +40,7 @@ from schemas.errors import (
     VenueInterfaceUnavailableError,
 )
 from schemas.holdings import Holdings
-from schemas.instruments import VENUES, PositionKey, PositionType, VenueKind, cex_key, perp_key
+from schemas.instruments import PositionKey, PositionType, cex_key, perp_key
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.message import describe_faults, is_format_fault
@@ -469,7 +469,7 @@ class TightLoop:
     def _loan_floor(self, key: PositionKey, holdings: Holdings, snapshot: MarketSnapshot) -> float:
         """Lowest balance of a key: 0, or minus what backs a venue's margin loan in USDT. [domain] ruling 8."""
         base = snapshot.base_asset
-        if key.token != "USDT" or base is None or VENUES.get(key.venue) is not VenueKind.CEX:
+        if key.token != "USDT" or base is None or key.venue not in self._collateral_factor:
             return 0.0
         backing, coins = 0.0, holdings.units.get(cex_key(key.venue, base), 0.0)
         if coins > 0.0:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from dataflow.market.market import CANDLE_COLUMNS, Market
+from dataflow.market.market import CANDLE_COLUMNS, MARKET_COLUMNS, Market
 from dataflow.market.series import Seconds
 from schemas.errors import DataGapError
 from schemas.models.config_scenario import (
@@ -26,6 +26,7 @@ from schemas.units import DAYS_PER_YEAR, INSTANT_DTYPE, SECONDS_PER_DAY, SECONDS
 
 _SECONDS_PER_YEAR: Final = DAYS_PER_YEAR * SECONDS_PER_DAY
 _VENUE_PRICES: Final = ("spot_price", "perp_mark")
+_ASSET_PRICES: Final = tuple(name for name in MARKET_COLUMNS if name.endswith("_price") and name not in _VENUE_PRICES)
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,9 @@ def _funding(values: Column, shock: FundingShock, market: Market, rows: _Rows) -
 
 def _gapped(shock: PriceGap, base_asset: str | None) -> tuple[str, ...]:
     """Columns that hold a price of an asset that jumps."""
-    names: tuple[str, ...] = tuple(f"{asset.lower()}_price" for asset in shock.assets)
-    return (*names, "reference_price", *_VENUE_PRICES, *CANDLE_COLUMNS) if base_asset in shock.assets else names
+    names = tuple(f"{asset.lower()}_price" for asset in shock.assets) or _ASSET_PRICES
+    is_traded = base_asset in shock.assets or not shock.assets
+    return (*names, "reference_price", *_VENUE_PRICES, *CANDLE_COLUMNS) if is_traded else names
 
 
 def _moved(name: str, values: Column, shock: PriceGap, rows: _Rows) -> Column:

@@ -12,16 +12,20 @@ from pydantic.fields import FieldInfo
 
 from dataflow.config.old_spellings import ATTRIBUTION_ALIASES, IGNORED, MODE_ALIASES, MOVES, REMOVED, RISK_ALIASES, Move
 from dataflow.reference.field_docs import field_docs
+from schemas.models.catalogue import CATALOGUE_RULES
 from schemas.models.config import RUN_RULES, ModeConfig, ScenarioConfig, ShareClassConfig, VenueConfig
 from schemas.models.config_base import ListOrder, Purpose
 from schemas.models.config_rules import MODE_RULES
+from schemas.models.config_tokens import TOKEN_RULES, NetworkConfig, TokenFile
 from schemas.models.config_venues import SHARE_CLASS_RULES, VENUE_RULES
 
 _HEAD: Final = """# Configuration
 
 Generated from `schemas/models/config*.py` by `render_configuration_markdown`; do not edit.
 
-A run is one file of each family below `configs/`: a mode, its venues, its share class, and any number of scenarios.
+A run is a mode, its share class, any number of scenarios, and the catalogue that all runs read: every token, network
+and venue below `configs/`. The catalogue alone says which venues and tokens there are, what can be held where, and what
+a venue can do; position keys, routing and capabilities follow from it.
 Unknown keys are errors. All faults are reported at once, each with file, line and key (`basis config check`).
 Fractions are fractions of one: 0.02 is 2 %. A risk limit has no default. Numbers are plain YAML numbers, `1e-4`
 included; duplicate keys, tags and anchors are refused. The order of the keys of a mapping means nothing. A list is a
@@ -35,6 +39,8 @@ later ones win.
 _FAMILIES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("Mode: `configs/modes/{mode}.yaml`", ModeConfig),
     ("Venue: `configs/venues/{venue}.yaml`", VenueConfig),
+    ("Tokens: `configs/tokens.yaml`", TokenFile),
+    ("Network: `configs/networks/{network}.yaml`", NetworkConfig),
     ("Share class: `configs/share_classes/{class}.yaml`", ShareClassConfig),
     ("Scenario: `configs/scenarios/{name}.yaml`", ScenarioConfig),
 )
@@ -170,6 +176,8 @@ def _rules() -> Iterator[str]:
     groups = (
         ("Within a mode file", [rule.check for rule in MODE_RULES]),
         ("Within a venue file", [rule.check for rule in VENUE_RULES]),
+        ("Within a token", [rule.check for rule in TOKEN_RULES]),
+        ("Between tokens, networks and venues", [rule.check for rule in CATALOGUE_RULES]),
         ("Within a share class file", [rule.check for rule in SHARE_CLASS_RULES]),
         ("Between the files of a run", [rule.check for rule in RUN_RULES]),
     )

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dataflow.venues.capabilities import SIMULATED, Feature
+from dataflow.config.files import load_catalogue
+from dataflow.venues.capabilities import Feature, simulated_capabilities
 from dataflow.venues.conformance import CASES
 from schemas.errors import REGISTRY, ErrorCode, ErrorSpec, PlatformError, Severity, precedence
 from schemas.operations import OperationType
@@ -91,15 +92,16 @@ def _matrix(rows: Iterable[tuple[str, Collection[str]]], venues: Sequence[str], 
 
 def render_venues_markdown() -> str:
     """Return ``docs/venues.md``: operations, features and conformance cases by venue."""
-    venues = list(SIMULATED)
+    simulated = simulated_capabilities(load_catalogue())
+    venues = list(simulated)
     operations = [
-        (f"`{operation}`", [venue for venue in venues if operation in SIMULATED[venue].operations])
+        (f"`{operation}`", [venue for venue in venues if operation in simulated[venue].operations])
         for operation in OperationType
     ]
     features = [
-        (feature.value, [venue for venue in venues if feature in SIMULATED[venue].features]) for feature in Feature
+        (feature.value, [venue for venue in venues if feature in simulated[venue].features]) for feature in Feature
     ]
-    cases = [(case.number, [venue for venue in venues if not case.missing(SIMULATED[venue])]) for case in CASES]
+    cases = [(case.number, [venue for venue in venues if not case.missing(simulated[venue])]) for case in CASES]
     lines = ["## Operations", "", *_matrix(operations, venues, "Operation")]
     lines += ["", "## Features", "", *_matrix(features, venues, "Feature"), "", "## Conformance cases", ""]
     lines += ["| Case | Every venue that has what it needs | Needs |", "|---|---|---|"]

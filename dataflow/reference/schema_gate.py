@@ -23,6 +23,7 @@ from schemas.errors import DataValidationError, LogWriteError
 from schemas.frames import FRAME_ERRORS, FRAMES
 from schemas.models import EVENT_TYPES, ExecutionHandshake, ExpectedDelta, Order
 from schemas.models.config import ModeConfig, RunConfig, ScenarioConfig, ShareClassConfig, VenueConfig
+from schemas.models.config_tokens import NetworkConfig, TokenFile
 from schemas.models.results import DataProvenance, Manifest, RunSummary
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
@@ -42,6 +43,8 @@ MODELS: Final[tuple[type[BaseModel], ...]] = (
     DataProvenance,
     ModeConfig,
     VenueConfig,
+    TokenFile,
+    NetworkConfig,
     ShareClassConfig,
     ScenarioConfig,
     RunConfig,

@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from dataflow.config.catalogue import ConfigTree, yaml_files
 from dataflow.config.files import CONFIG_ROOT
-from dataflow.config.loader import ConfigLoader, shown, yaml_files
+from dataflow.config.loader import ConfigLoader, shown
 from dataflow.engine.backtest import Backtest
 from dataflow.graph.state import RunState
 from dataflow.market.market import Market
@@ -40,7 +41,7 @@ def load_fault_plan(name: str, root: Path = CONFIG_ROOT) -> FaultPlan:
             known = list_fault_plans(root)
             message = f"no fault plan {name!r}{close_match(name, known)}; plans: {', '.join(known)}, or name a file"
             raise ConfigValidationError(message, faults=name)
-    loader = ConfigLoader(root, ())
+    loader = ConfigLoader(ConfigTree((root,)), ())
     plan = loader.fault_plan(path)
     if plan is None:
         listed = "; ".join(map(str, sorted(dict.fromkeys(loader.faults))))

@@ -23,7 +23,7 @@ def simulated_venues(wrap: PortWrapper | None = None, *, live_policy: bool = Fal
     def make(config: RunConfig, parameters: Parameters, first: MarketSnapshot) -> VenueSet:
         world = simulated_world(config, parameters, first)
         clock = SimulatedClock(lambda: world.instant)
-        port: OrderPort = SimulatedPort(world, tuple(config.venues))
+        port: OrderPort = SimulatedPort(world, config.catalogue, tuple(config.venues))
         return VenueSet(
             port if wrap is None else wrap(port, world, clock),
             world,

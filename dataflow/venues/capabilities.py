@@ -1,16 +1,20 @@
-"""What a venue behind the port can do: its operations and features, declared once, shown in ``docs/venues.md``.
+"""What a venue behind the port can do: its operations, as its file says, and the features that follow.
+
+Shown in ``docs/venues.md``.
 
 A conformance case is skipped only because a capability it needs is not declared here; an order for an operation that
 is not declared is refused with VEN-001.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
-from schemas.operations import OperationType
+from schemas.instruments import VenueKind
+from schemas.models.catalogue import Catalogue
+from schemas.models.config_venues import VenueConfig
+from schemas.operations import FLASH_OPERATIONS, OperationType
 
 
 class Feature(StrEnum):
@@ -36,38 +40,31 @@ class Capabilities:
 
 
 _EVERY: Final = (Feature.LOOK_UP, Feature.IDEMPOTENCE, Feature.BALANCES)
+_EXCHANGE: Final = (Feature.SINGLE_ORDERS, Feature.FEE_IN_QUOTE, Feature.REALISED_PROFIT)
+_WALLET: Final = (Feature.SINGLE_ORDERS, Feature.GAS)
+_PROTOCOL: Final = (Feature.SINGLE_ORDERS, Feature.ATOMIC_GROUPS, Feature.GAS)
+_LENDER: Final = (Feature.ATOMIC_GROUPS, Feature.FLASH_LOANS, Feature.GAS)
 
 
-def _venue(operations: Iterable[OperationType], *features: Feature) -> Capabilities:
-    return Capabilities(frozenset(operations), frozenset((*_EVERY, *features)))
+def _features(venue: VenueConfig) -> Iterator[Feature]:
+    """What a simulated venue has, by its kind and what it does."""
+    operations = frozenset(venue.supported_operations)
+    yield from _EVERY
+    if venue.venue_type is VenueKind.CEX:
+        yield from _EXCHANGE
+        return
+    if operations & FLASH_OPERATIONS:
+        yield from _LENDER
+    if OperationType.TRANSFER in operations:
+        yield from _WALLET
+    elif operations - FLASH_OPERATIONS:
+        yield from _PROTOCOL
 
 
-_EXCHANGE: Final = _venue(
-    (OperationType.SPOT_TRADE, OperationType.PERP_TRADE),
-    Feature.SINGLE_ORDERS,
-    Feature.FEE_IN_QUOTE,
-    Feature.REALISED_PROFIT,
-)
-_ON_CHAIN: Final = (Feature.SINGLE_ORDERS, Feature.ATOMIC_GROUPS, Feature.GAS)
-_STAKING: Final = _venue((OperationType.STAKE, OperationType.UNSTAKE), *_ON_CHAIN)
-_FLASH: Final = _venue(
-    (OperationType.FLASH_BORROW, OperationType.FLASH_REPAY), Feature.ATOMIC_GROUPS, Feature.FLASH_LOANS, Feature.GAS
-)
-
-SIMULATED: Final[Mapping[str, Capabilities]] = MappingProxyType(
-    {
-        "binance": _EXCHANGE,
-        "bybit": _EXCHANGE,
-        "okx": _EXCHANGE,
-        "wallet": _venue((OperationType.TRANSFER,), Feature.SINGLE_ORDERS, Feature.GAS),
-        "aave_v3": _venue(
-            (OperationType.SUPPLY, OperationType.WITHDRAW, OperationType.BORROW, OperationType.REPAY), *_ON_CHAIN
-        ),
-        "etherfi": _STAKING,
-        "lido": _STAKING,
-        "uniswap": _venue((OperationType.SWAP,), *_ON_CHAIN),
-        "instadapp": _FLASH,
-        "morpho": _FLASH,
+def simulated_capabilities(catalogue: Catalogue) -> Mapping[str, Capabilities]:
+    """Venue id to what its simulation can do: every venue at which something can be done."""
+    return {
+        name: Capabilities(frozenset(venue.supported_operations), frozenset(_features(venue)))
+        for name, venue in catalogue.venues.items()
+        if venue.supported_operations
     }
-)
-"""Venue id to what its simulation can do."""

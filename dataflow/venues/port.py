@@ -5,13 +5,12 @@ invents no operations. [domain] 5.7.
 """
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from dataflow.venues.capabilities import Capabilities
 from schemas.errors import InterfaceNotFoundError, RoutingError
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
-from schemas.operations import OperationType
 
 
 class Venue(Protocol):
@@ -22,29 +21,11 @@ class Venue(Protocol):
         ...
 
 
-_CEX = frozenset({"binance", "bybit", "okx"})
-_STAKING = frozenset({"etherfi", "lido"})
-_FLASH = frozenset({"instadapp", "morpho", "aave_v3"})
-
-VENUES_OF_OPERATION: Final[Mapping[OperationType, frozenset[str]]] = {
-    OperationType.SPOT_TRADE: _CEX,
-    OperationType.PERP_TRADE: _CEX,
-    OperationType.SUPPLY: frozenset({"aave_v3", "morpho"}),
-    OperationType.WITHDRAW: frozenset({"aave_v3", "morpho"}),
-    OperationType.BORROW: frozenset({"aave_v3", "morpho"}),
-    OperationType.REPAY: frozenset({"aave_v3", "morpho"}),
-    OperationType.STAKE: _STAKING,
-    OperationType.UNSTAKE: _STAKING,
-    OperationType.SWAP: frozenset({"uniswap"}),
-    OperationType.TRANSFER: frozenset({"wallet"}),
-    OperationType.FLASH_BORROW: _FLASH,
-    OperationType.FLASH_REPAY: _FLASH,
-}
-"""Operation to the venues that can carry it out."""
-
-
 class Router:
-    """Sends each order to the interface of its venue, if that declares the operation."""
+    """Sends each order to the interface of its venue, if that declares the operation.
+
+    capabilities: every venue that there is, in the run or not.
+    """
 
     def __init__(self, interfaces: Mapping[str, Venue], capabilities: Mapping[str, Capabilities]) -> None:
         self._interfaces, self._capabilities = dict(interfaces), capabilities
@@ -55,14 +36,11 @@ class Router:
         Raises :class:`RoutingError` (VEN-001) where the venue cannot do the operation or does not declare it, and
         :class:`InterfaceNotFoundError` (VEN-004) where the run has no interface for the venue.
         """
-        able = [
-            venue
-            for venue in VENUES_OF_OPERATION[order.operation]
-            if venue not in self._capabilities or order.operation in self._capabilities[venue].operations
-        ]
+        able = [venue for venue, declared in self._capabilities.items() if order.operation in declared.operations]
         if order.venue not in able:
+            others = ", ".join(sorted(able)) or "none"
             raise RoutingError(
-                f"{order.operation.value} cannot be done at {order.venue}; it can at {', '.join(sorted(able))}",
+                f"{order.operation.value} cannot be done at {order.venue}; it can at {others}",
                 operation_id=order.operation_id,
                 operation=order.operation.value,
                 venue=order.venue,

@@ -13,11 +13,14 @@ from typing import Annotated, Final, Generic, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-Token = Literal["USDT", "BTC", "ETH", "WETH", "weETH", "wstETH", "stETH", "EIGEN", "ETHFI", "KING"]
-"""Tokens of domain section 2 (receipts such as aUSDT are position tokens, not tokens of their own)."""
+TokenName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$", max_length=32)]
+"""Name of a token of ``configs/tokens.yaml``; receipts such as aUSDT are parts of position keys, not tokens."""
 
-BaseAsset = Literal["BTC", "ETH"]
-"""What a basis or directional mode trades at exchanges."""
+VenueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""Venue id: the name of its file in ``configs/venues``."""
+
+PrefixName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""First part of a position key."""
 
 ShareClassName = Literal["USDT", "ETH", "BTC"]
 SHARE_CLASSES: Final[tuple[ShareClassName, ...]] = get_args(ShareClassName)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from schemas.instruments import VenueKind
 from schemas.models.config_base import (
     FOR_PEOPLE,
     MUST_AGREE,
@@ -17,6 +18,7 @@ from schemas.models.config_base import (
     RiskType,
     SetOf,
     ShareClassName,
+    TokenName,
 )
 from schemas.models.message import KeyText
 from schemas.units import FUNDING_APR_MAX, Fraction, NonNegativeFloat, PositiveFloat
@@ -49,7 +51,7 @@ class MarginLevels(ConfigModel):
 class StrategyConfig(ConfigModel):
     """What the strategy of a mode decides by."""
 
-    delta_tracking_asset: Literal["USDT", "BTC", "ETH"]
+    delta_tracking_asset: TokenName
     """Asset whose net delta is reported and, in hedged modes, held at zero."""
     position_deviation_threshold: Fraction = 0.02
     """Equity change since the last rebalance, in share class, that rescales all legs (domain 3.0)."""
@@ -258,7 +260,7 @@ class EventLoggerConfig(ConfigModel):
 class VenueUse(ConfigModel):
     """How a mode uses one venue."""
 
-    venue_type: Annotated[Literal["cex", "defi", "infrastructure", "wallet"], MUST_AGREE]
+    venue_type: Annotated[VenueKind, MUST_AGREE]
     """As in the venue's own file."""
     enabled: bool = True
     """Whether the mode uses it."""

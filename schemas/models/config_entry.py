@@ -227,7 +227,8 @@ _FACTS: Final = (
 
 _EXCHANGES: Final = (
     "mode.component_config.strategy_manager.position_calculation.hedge_allocation",
-    "venues",
+    "mode.venues",
+    "catalogue.venues",
 )
 
 ENTRY_RULES: Final[tuple[Rule[RunFiles], ...]] = (
@@ -237,7 +238,8 @@ ENTRY_RULES: Final[tuple[Rule[RunFiles], ...]] = (
             "mode.lending_protocol",
             "mode.strategy_config.target_ltv",
             "mode.component_config.risk_monitor.risk_limits",
-            "venues",
+            "mode.venues",
+            "catalogue.venues",
         ),
         _stake_spread,
     ),

@@ -4,32 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.instruments import (
-    VENUES,
-    VenueKind,
-    a_token_key,
-    cex_key,
-    claim_key,
-    debt_key,
-    lst_key,
-    perp_key,
-    wallet_key,
-)
-from schemas.models.config_base import AttributionType, DataColumn, ModeName, RiskType, ShareClassName
+from schemas.instruments import PositionKey, PositionType, VenueKind, cex_key, perp_key, wallet_key
+from schemas.models.catalogue import Catalogue
+from schemas.models.config_base import AttributionType, DataColumn, ModeName, RiskType
 from schemas.models.config_mode import ModeSettings
-
-_CAPITAL_TOKENS: Final[Mapping[ShareClassName, tuple[str, ...]]] = {
-    "USDT": ("USDT",),
-    "ETH": ("ETH", "WETH"),
-    "BTC": ("BTC",),
-}
-"""Wallet tokens of a share class; ETH and WETH are one asset with two keys (ruling 7)."""
-
-LST_TOKENS: Final[Mapping[str, str]] = {"weeth": "weETH", "wsteth": "wstETH"}
-"""``lst_type`` to token."""
-
-BORROWED_TOKEN: Final = "WETH"
-"""What the modes of domain section 3 borrow."""
 
 _COSTS = AttributionType.TRANSACTION_COSTS
 _STAKING = (AttributionType.STAKING_YIELD_ORACLE, AttributionType.STAKING_YIELD_REWARDS, AttributionType.DUST_PNL)
@@ -111,44 +89,66 @@ def required_columns(mode: ModeSettings) -> tuple[DataColumn, ...]:
         columns.append(DataColumn.VARIABLE_BORROW_INDEX)
     if mode.staking_enabled:
         columns.append(DataColumn.LST_ORACLE_RATIO)
-    if mode.reward_tokens:
+    if mode.pays_rewards:
         columns.append(DataColumn.STAKING_REWARDS)
     if facts.is_ml:
         columns += [DataColumn.OHLCV, DataColumn.PREDICTION]
     return tuple(columns)
 
 
-def supplied_token(mode: ModeSettings) -> str | None:
+def supplied_token(mode: ModeSettings, catalogue: Catalogue) -> str | None:
     """Return the token that a mode supplies to its lending protocol: its LST with leverage, else its capital."""
     if mode.leverage_enabled:
-        return None if mode.lst_type is None else LST_TOKENS[mode.lst_type]
-    if not mode.lending_enabled:
-        return None
-    return "WETH" if mode.share_class == "ETH" else mode.share_class
+        return _reserve(mode, catalogue, catalogue.lst_of(mode.lst_type or ""))
+    return _reserve(mode, catalogue, mode.share_class) if mode.lending_enabled else None
 
 
-def emitted_keys(mode: ModeSettings) -> tuple[str, ...]:
+def borrowed_token(mode: ModeSettings, catalogue: Catalogue) -> str | None:
+    """Return the token that a mode borrows: with leverage what its LST is a claim on."""
+    lst = catalogue.lst_of(mode.lst_type or "") if mode.leverage_enabled else None
+    return None if lst is None else _reserve(mode, catalogue, catalogue.asset_of(lst))
+
+
+def _reserve(mode: ModeSettings, catalogue: Catalogue, token: str | None) -> str | None:
+    """Return the form of a token that the lending protocol of a mode has a reserve of, WETH for ETH; None without."""
+    venue = catalogue.venues.get(mode.lending_protocol or "")
+    forms = () if token is None or venue is None else catalogue.forms_of(token)
+    return next((form for form in forms if venue is not None and form in venue.reserves), None)
+
+
+def emitted_keys(mode: ModeSettings, catalogue: Catalogue) -> tuple[str, ...]:
     """Return the position keys that the strategy of a mode can move, from its features (domain 3.2)."""
     facts = facts_of(mode)
-    exchanges = [venue for venue in mode.hedge_allocation if VENUES.get(venue) is VenueKind.CEX]
+    exchanges = [venue for venue in mode.hedge_allocation if venue in catalogue.venues_of_kind(VenueKind.CEX)]
+    lst = catalogue.lst_of(mode.lst_type or "")
     keys: list[str] = []
     if not facts.is_ml:
-        keys += [wallet_key(token) for token in _CAPITAL_TOKENS[mode.share_class]]
-    if facts.is_hedged_staking:
-        keys += [wallet_key("ETH"), wallet_key("WETH")]
+        keys += [wallet_key(token) for token in catalogue.forms_of(mode.share_class)]
+    if facts.is_hedged_staking and lst is not None:
+        keys += [wallet_key(token) for token in catalogue.forms_of(catalogue.asset_of(lst))]
     if facts.traded_asset is not None:
         keys += [cex_key(venue, mode.share_class) for venue in exchanges]
         keys += [perp_key(venue, facts.traded_asset) for venue in exchanges]
     if mode.basis_trade_enabled and facts.traded_asset is not None:
         keys += [cex_key(venue, facts.traded_asset) for venue in exchanges]
-    lst = LST_TOKENS[mode.lst_type] if mode.lst_type is not None else None
     if mode.staking_enabled and lst is not None:
-        keys.append(lst_key(lst))
-        if mode.strategy_config.unstake_route == "queue":
-            keys.append(claim_key(lst))
-        keys += [wallet_key(token) for token in mode.reward_tokens]
-    if (supplied := supplied_token(mode)) is not None:
-        keys.append(a_token_key(supplied))
-    if mode.leverage_enabled and lst is not None:
-        keys.append(debt_key(BORROWED_TOKEN))
+        keys += _staked(mode, catalogue, lst)
+    if (supplied := supplied_token(mode, catalogue)) is not None:
+        keys.append(_receipt(mode, catalogue, PositionType.A_TOKEN, supplied))
+    if (borrowed := borrowed_token(mode, catalogue)) is not None:
+        keys.append(_receipt(mode, catalogue, PositionType.DEBT_TOKEN, borrowed))
     return tuple(dict.fromkeys(keys))
+
+
+def _receipt(mode: ModeSettings, catalogue: Catalogue, receipt: PositionType, token: str) -> str:
+    """Key of a deposit or loan of a reserve at the mode's lending protocol."""
+    return str(PositionKey(catalogue.venues[mode.lending_protocol or ""].prefix, receipt, receipt.token_of(token)))
+
+
+def _staked(mode: ModeSettings, catalogue: Catalogue, lst: str) -> list[str]:
+    """Keys of a staking token, of the claim that its queue owes where it leaves through one, and of its rewards."""
+    prefix = catalogue.venues[catalogue.issuers[lst]].prefix
+    keys = [str(PositionKey(prefix, PositionType.LST, lst))]
+    if mode.strategy_config.unstake_route == "queue":
+        keys.append(str(PositionKey(prefix, PositionType.BASE_TOKEN, catalogue.asset_of(lst))))
+    return [*keys, *(wallet_key(token) for token in catalogue.rewards_of(lst, mode.rewards_mode))]

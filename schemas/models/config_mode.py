@@ -1,6 +1,5 @@
 """The keys of a mode file: ``configs/modes/{mode}.yaml`` (domain section 10)."""
 
-from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -13,6 +12,8 @@ from schemas.models.config_base import (
     ModeId,
     SetOf,
     ShareClassName,
+    TokenName,
+    VenueName,
 )
 from schemas.models.config_blocks import (
     ComponentConfig,
@@ -23,14 +24,11 @@ from schemas.models.config_blocks import (
 )
 from schemas.units import Fraction, NonNegativeFloat
 
-REWARD_TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
-    "base_only": (),
-    "base_eigen": ("EIGEN",),
-    "base_eigen_seasonal": ("EIGEN", "ETHFI"),
-}
-"""``rewards_mode`` to the tokens it pays."""
+NO_REWARDS: Final = "base_only"
+"""``rewards_mode`` in which nothing is paid beside the yield."""
 
 Text = Annotated[str, Field(min_length=1)]
+LstType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$", max_length=32)]
 
 
 class ModeSettings(ConfigModel):
@@ -48,7 +46,7 @@ class ModeSettings(ConfigModel):
     """Where its data comes from: protocols or exchanges."""
     share_class: ShareClassName
     """Currency of capital, equity and P&L."""
-    margin_currency: Literal["USDT", "ETH", "BTC", "USDC"] | None = None
+    margin_currency: TokenName | None = None
     """Currency of perpetual margin; null without perpetuals."""
     clock_step_seconds: Literal[300, 3_600]
     """Seconds between rows."""
@@ -62,11 +60,11 @@ class ModeSettings(ConfigModel):
     """Takes loans."""
     leverage_enabled: bool = False
     """Loops stake and loan."""
-    lst_type: Literal["weeth", "wsteth"] | None = None
-    """Which LST it holds."""
-    lending_protocol: Literal["aave_v3"] | None = None
+    lst_type: LstType | None = None
+    """Which LST it holds, in lower case."""
+    lending_protocol: VenueName | None = None
     """Where it lends and borrows."""
-    staking_protocol: Annotated[Literal["etherfi", "lido"] | None, MUST_AGREE] = None
+    staking_protocol: Annotated[VenueName | None, MUST_AGREE] = None
     """Who issues the LST; follows from lst_type."""
     rewards_mode: Literal["base_only", "base_eigen", "base_eigen_seasonal"] = "base_only"
     """Which staking rewards are paid beside the yield: none, weekly EIGEN, or EIGEN and ETHFI (ruling 25)."""
@@ -101,9 +99,9 @@ class ModeSettings(ConfigModel):
     """The event logger."""
 
     @property
-    def reward_tokens(self) -> tuple[str, ...]:
-        """Tokens that the rewards mode pays."""
-        return REWARD_TOKENS[self.rewards_mode]
+    def pays_rewards(self) -> bool:
+        """Whether staking pays more than its yield."""
+        return self.rewards_mode != NO_REWARDS
 
     @property
     def hedge_allocation(self) -> dict[str, float]:

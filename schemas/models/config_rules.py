@@ -1,4 +1,4 @@
-"""Rules between the keys of a mode file and between the files of a run (end of domain section 10).
+"""Rules between the keys of a mode file (end of domain section 10); those between files are in ``config_run``.
 
 Every rule says which keys it reads (``config_base.Rule``), so that it can be skipped when one of them is itself at
 fault. The facts that the rules compare with are those of domain 3.1.
@@ -8,13 +8,6 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Final
 
-from schemas.instruments import (
-    CEX_VENUES,
-    LST_VENUES,
-    VENUES,
-    VenueKind,
-    venue_of,
-)
 from schemas.models.config_base import (
     DataColumn,
     FaultKind,
@@ -22,7 +15,7 @@ from schemas.models.config_base import (
     Rule,
     RuleFault,
 )
-from schemas.models.config_facts import LST_TOKENS, emitted_keys, facts_of, required_columns
+from schemas.models.config_facts import facts_of, required_columns
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_venues import MODES_BY_SHARE_CLASS
 
@@ -32,7 +25,7 @@ ALLOCATION_SUM_TOLERANCE: Final = 0.01
 HEALTH_FACTOR_FLOOR: Final = 1.1
 """target_ltv may not exceed the liquidation threshold over this, or the mode would deleverage at once (domain 3.2)."""
 
-_ALLOCATION = ("component_config", "strategy_manager", "position_calculation", "hedge_allocation")
+ALLOCATION = ("component_config", "strategy_manager", "position_calculation", "hedge_allocation")
 _ATTRIBUTION = ("component_config", "pnl_monitor", "attribution_types")
 _LIMITS = ("component_config", "risk_monitor", "risk_limits")
 _REPORTING_CURRENCY = ("component_config", "pnl_monitor", "reporting_currency")
@@ -40,7 +33,6 @@ _RISK_TYPES = ("component_config", "risk_monitor", "enabled_risk_types")
 _SETTLEMENT = ("component_config", "settlement")
 _SEASONAL_REWARDS = (*_SETTLEMENT, "seasonal_rewards_enabled")
 _STRATEGY_TYPE = ("component_config", "strategy_manager", "strategy_type")
-_SUBSCRIPTIONS = ("component_config", "position_monitor", "position_subscriptions")
 _MARGIN_LEVELS = ("strategy_config", "margin_levels")
 _MARGIN_LOAN = ("strategy_config", "margin_loan_limit")
 _NET_DELTA_TRADE = ("strategy_config", "net_delta_trade")
@@ -70,12 +62,8 @@ def _staking(mode: ModeSettings) -> Iterator[RuleFault]:
 
 
 def _rewards(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that rewards come from a protocol that pays them, and are settled."""
-    if not mode.reward_tokens:
-        return
-    if not mode.staking_enabled or mode.lst_type != "weeth":
-        yield RuleFault(("rewards_mode",), f"{mode.rewards_mode} rewards weETH: set lst_type weeth, or base_only")
-    if not mode.component_config.settlement.seasonal_rewards_enabled:
+    """Check that rewards are settled."""
+    if mode.pays_rewards and not mode.component_config.settlement.seasonal_rewards_enabled:
         message = f"rewards_mode {mode.rewards_mode} pays rewards: set seasonal_rewards_enabled to true"
         yield RuleFault(_SEASONAL_REWARDS, message)
 
@@ -99,38 +87,16 @@ def _lending(mode: ModeSettings) -> Iterator[RuleFault]:
         yield RuleFault(("lending_protocol",), "lending and borrowing need lending_protocol", FaultKind.MISSING)
 
 
-def _lst_venue(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that the protocol of the LST is the staking protocol and an enabled venue."""
-    if mode.lst_type is None:
-        return
-    protocol = LST_VENUES[LST_TOKENS[mode.lst_type]]
-    if protocol not in mode.enabled_venues:
-        yield RuleFault(("lst_type",), f"{mode.lst_type} needs the venue {protocol} among the enabled venues")
-    if mode.staking_protocol is not None and mode.staking_protocol != protocol:
-        yield RuleFault(("staking_protocol",), f"{mode.lst_type} is issued by {protocol}, not {mode.staking_protocol}")
-
-
-def _lending_venue(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that the lending protocol is an enabled venue."""
-    if mode.lending_protocol is not None and mode.lending_protocol not in mode.enabled_venues:
-        yield RuleFault(("lending_protocol",), f"{mode.lending_protocol} is not among the enabled venues")
-
-
 def _allocation(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that the allocation exists where the mode trades at exchanges, sums to one and names enabled exchanges."""
+    """Check that the allocation exists where the mode trades at exchanges, and sums to one."""
     allocation = mode.hedge_allocation
     if not allocation:
         if mode.basis_trade_enabled or facts_of(mode).traded_asset is not None:
-            yield RuleFault(_ALLOCATION, f"{mode.mode} needs hedge_allocation", FaultKind.MISSING)
+            yield RuleFault(ALLOCATION, f"{mode.mode} needs hedge_allocation", FaultKind.MISSING)
         return
     total = sum(allocation.values())
     if abs(total - 1.0) > ALLOCATION_SUM_TOLERANCE + 1e-12:
-        yield RuleFault(_ALLOCATION, f"hedge_allocation sums to {total:.6g}; it must be 1 within 0.01")
-    for venue in allocation:
-        if VENUES.get(venue) is not VenueKind.CEX:
-            yield RuleFault((*_ALLOCATION, venue), f"{venue} is not an exchange; exchanges: {', '.join(CEX_VENUES)}")
-        elif venue not in mode.enabled_venues:
-            yield RuleFault((*_ALLOCATION, venue), f"{venue} has an allocation but is not among the enabled venues")
+        yield RuleFault(ALLOCATION, f"hedge_allocation sums to {total:.6g}; it must be 1 within 0.01")
 
 
 def _target_ltv(mode: ModeSettings) -> Iterator[RuleFault]:
@@ -292,32 +258,6 @@ def _fill_rules(mode: ModeSettings) -> Iterator[RuleFault]:
             yield RuleFault(key, f"{rule!r} is neither mean_of_other_venues nor another enabled venue")
 
 
-def _subscribed(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that all a strategy can move is subscribed, once, at enabled venues."""
-    subscribed = mode.subscriptions
-    for key in emitted_keys(mode):
-        if key not in subscribed:
-            yield RuleFault(_SUBSCRIPTIONS, f"{mode.mode} can move {key}, which is not subscribed: add it")
-    for index, key in enumerate(subscribed):
-        if key in subscribed[:index]:
-            yield RuleFault((*_SUBSCRIPTIONS, index), f"{key} is subscribed twice")
-        elif venue_of(key) not in mode.enabled_venues:
-            message = f"{key} is subscribed but {venue_of(key)} is not among the enabled venues"
-            yield RuleFault((*_SUBSCRIPTIONS, index), message)
-
-
-def _instruments(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that the instruments of a venue are its own and subscribed."""
-    emitted = emitted_keys(mode)  # those are reported where the subscriptions stand
-    for venue, use in mode.venues.items():
-        for index, key in enumerate(use.instruments):
-            where = ("venues", venue, "instruments", index)
-            if venue_of(key) != venue:
-                yield RuleFault(where, f"{key} is held at {venue_of(key)}, not at {venue}")
-            elif use.enabled and key not in mode.subscriptions and key not in emitted:
-                yield RuleFault(where, f"{key} is traded here but not subscribed")
-
-
 def _order_types(mode: ModeSettings) -> Iterator[RuleFault]:
     """Check that an exchange that says which orders it gets says market orders, as all but directional modes send."""
     if facts_of(mode).is_ml:
@@ -332,7 +272,7 @@ def _rule(check: Callable[[ModeSettings], Iterator[RuleFault]], *reads: str | tu
     return Rule(tuple(key if isinstance(key, str) else ".".join(key) for key in reads), check)
 
 
-_FACTS: Final = (
+FACTS: Final = (
     "mode",
     "margin_currency",
     "lending_enabled",
@@ -343,8 +283,8 @@ _FACTS: Final = (
 )
 """What the facts of a mode follow from."""
 
-_FEATURES: Final = (
-    *_FACTS,
+FEATURES: Final = (
+    *FACTS,
     "share_class",
     "basis_trade_enabled",
     "leverage_enabled",
@@ -357,17 +297,15 @@ MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_leverage, "leverage_enabled", "borrowing_enabled"),
     _rule(_borrowing, "borrowing_enabled", "max_ltv"),
     _rule(_staking, "staking_enabled", "lst_type"),
-    _rule(_rewards, "rewards_mode", "staking_enabled", "lst_type", _SEASONAL_REWARDS),
-    _rule(_perpetuals, *_FACTS, _SETTLEMENT),
+    _rule(_rewards, "rewards_mode", _SEASONAL_REWARDS),
+    _rule(_perpetuals, *FACTS, _SETTLEMENT),
     _rule(_lending, "lending_enabled", "borrowing_enabled", "lending_protocol"),
-    _rule(_lst_venue, "lst_type", "staking_protocol", "venues"),
-    _rule(_lending_venue, "lending_protocol", "venues"),
-    _rule(_allocation, *_FACTS, "basis_trade_enabled", "venues", _ALLOCATION),
+    _rule(_allocation, *FACTS, "basis_trade_enabled", ALLOCATION),
     _rule(_target_ltv, "leverage_enabled", "max_ltv", _TARGET_LTV, (*_LIMITS, "liquidation_threshold")),
-    _rule(_risk_types, *_FACTS, _RISK_TYPES),
+    _rule(_risk_types, *FACTS, _RISK_TYPES),
     _rule(
         _risk_limits,
-        *_FACTS,
+        *FACTS,
         _RISK_TYPES,
         _LIMITS,
         _MARGIN_LEVELS,
@@ -378,17 +316,15 @@ MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_delta_thresholds, (*_LIMITS, "delta_tolerance"), _NET_DELTA_TRADE),
     _rule(_margin_order, _MARGIN_LEVELS),
     _rule(_funding, _FUNDING_ENTER, _FUNDING_LEAVE),
-    _rule(_ml, *_FACTS, "ml_config", "clock_step_seconds"),
-    _rule(_hedged_staking, *_FACTS, "stake_allocation_percentage"),
+    _rule(_ml, *FACTS, "ml_config", "clock_step_seconds"),
+    _rule(_hedged_staking, *FACTS, "stake_allocation_percentage"),
     _rule(_share_class, "mode", "share_class"),
     _rule(_strategy_type, "mode", _STRATEGY_TYPE),
     _rule(_reporting_currency, "share_class", _REPORTING_CURRENCY),
-    _rule(_tracked_asset, *_FACTS, _TRACKED_ASSET),
-    _rule(_attribution, *_FACTS, _ATTRIBUTION),
-    _rule(_data, *_FEATURES, "data_requirements"),
+    _rule(_tracked_asset, *FACTS, _TRACKED_ASSET),
+    _rule(_attribution, *FACTS, _ATTRIBUTION),
+    _rule(_data, *FEATURES, "data_requirements"),
     _rule(_fill_rules, "fill_rules", "data_requirements", "venues"),
-    _rule(_subscribed, *_FEATURES, "venues", _ALLOCATION, _SUBSCRIPTIONS),
-    _rule(_order_types, *_FACTS, "venues"),
-    _rule(_instruments, *_FEATURES, "venues", _ALLOCATION, _SUBSCRIPTIONS),
+    _rule(_order_types, *FACTS, "venues"),
 )
 """Every rule inside a mode file."""

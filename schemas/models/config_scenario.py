@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from schemas.models.config_base import BaseAsset, ConfigModel, SetOf, Token
-from schemas.models.message import VenueId
+from schemas.models.config_base import ConfigModel, SetOf, TokenName, VenueName
 from schemas.units import FUNDING_RATE_MAX, SECONDS_PER_HOUR
 
 Hours = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
@@ -66,7 +65,7 @@ class FundingShock(Shock):
     """Per settlement; > 0: longs pay shorts."""
     hours: Hours
     """How long."""
-    venues: SetOf[VenueId] = ()
+    venues: SetOf[VenueName] = ()
     """Exchanges; empty: all."""
 
 
@@ -79,7 +78,7 @@ class LendingRateShock(Shock):
     """A year, compounded continuously; null: as in the data."""
     hours: Hours
     """How long."""
-    tokens: SetOf[Token] = ()
+    tokens: SetOf[TokenName] = ()
     """Underlying tokens of the reserves; empty: all."""
 
     @model_validator(mode="after")
@@ -103,14 +102,14 @@ class PriceGap(Shock):
 
     size: Annotated[float, Field(gt=-1.0, le=10.0, allow_inf_nan=False)]
     """Fraction of the price; -0.3 is a fall of 30 %."""
-    assets: SetOf[BaseAsset] = ("BTC", "ETH")
-    """Assets that jump."""
+    assets: SetOf[TokenName] = ()
+    """Assets that jump; empty: all."""
 
 
 class OutageShock(Shock):
     """Venues take no orders for a while; positions there go on, look-ups are answered."""
 
-    venues: SetOf[VenueId]
+    venues: SetOf[VenueName]
     """Which."""
     hours: Hours
     """How long."""
@@ -118,7 +117,7 @@ class OutageShock(Shock):
     @model_validator(mode="after")
     def _some_venue(self) -> "OutageShock":
         if not self.venues:
-            raise ValueError("names no venue: write venues: [binance]")
+            raise ValueError("names no venue: write venues: [name]")
         return self
 
 
@@ -134,7 +133,7 @@ class Shocks(ConfigModel):
     gas: GasShock | None = None
     """Gas price."""
     price_gap: PriceGap | None = None
-    """Prices of BTC and ETH."""
+    """Prices of assets."""
     venue_outage: OutageShock | None = None
     """Venues."""
 

@@ -15,10 +15,12 @@ from schemas.models.config_base import (
     FaultKind,
     ListOrder,
     ModeName,
+    PrefixName,
     Rule,
     RuleFault,
     SetOf,
     ShareClassName,
+    TokenName,
     broken_rules,
     raise_broken_rules,
 )
@@ -111,6 +113,22 @@ class RiskParameters(ConfigModel):
     """Extra collateral a liquidator receives, per unit repaid."""
 
 
+class ReserveParameters(RiskParameters):
+    """One reserve of a lending market."""
+
+    borrowable: bool = False
+    """Whether it can be owed."""
+
+
+class Products(ConfigModel):
+    """What an exchange trades, by base asset; every pair is against the exchange's ``quote``."""
+
+    spot: SetOf[TokenName] = ()
+    """Coins that are bought, sold and held."""
+    perp: SetOf[TokenName] = ()
+    """Base assets of perpetuals."""
+
+
 class VenueConfig(ConfigModel):
     """One venue: ``configs/venues/{venue}.yaml``. Absent blocks mean that the venue does not do that."""
 
@@ -122,6 +140,20 @@ class VenueConfig(ConfigModel):
     """What it is."""
     supported_operations: Annotated[SetOf[OperationType], BOUNDS]
     """Operations that may be routed here."""
+    key_prefix: PrefixName | None = None
+    """First part of the position keys of what is held here; null: the venue id."""
+    key_aliases: SetOf[PrefixName] = ()
+    """Old prefixes of position keys, still read."""
+    quote: TokenName | None = None
+    """Currency of an exchange's prices and margin."""
+    products: Products | None = None
+    """What an exchange trades."""
+    funding_interval_hours: PositiveFloat | None = None
+    """Hours between two funding settlements of its perpetuals."""
+    issues: SetOf[TokenName] = ()
+    """Liquid staking tokens that a staking protocol issues."""
+    rewards: dict[str, SetOf[TokenName]] = Field(default_factory=dict)
+    """``rewards_mode`` of a mode to the tokens that are paid to its stakers beside the yield."""
     fees: VenueFees | None = None
     """Trading fees by product."""
     slippage_bps: SlippageTable | None = None
@@ -142,7 +174,7 @@ class VenueConfig(ConfigModel):
     """In the liquidation price (ruling 21)."""
     network: Annotated[str | None, FOR_PEOPLE] = None
     """Chain of an on-chain venue."""
-    reserves: dict[str, RiskParameters] = Field(default_factory=dict)
+    reserves: dict[str, ReserveParameters] = Field(default_factory=dict)
     """Lending reserves by underlying token."""
     emode: RiskParameters | None = None
     """ETH-correlated e-mode category."""
@@ -165,6 +197,11 @@ class VenueConfig(ConfigModel):
     protocols: Annotated[SetOf[str], FOR_PEOPLE] = ()
     """Protocols that an atomic middleware or an aggregator reaches."""
 
+    @property
+    def prefix(self) -> str:
+        """First part of the position keys of what is held here."""
+        return self.key_prefix or self.venue
+
     @model_validator(mode="after")
     def _rules(self) -> "VenueConfig":
         """Refuse a venue that breaks a rule of its kind."""
@@ -172,11 +209,22 @@ class VenueConfig(ConfigModel):
         return self
 
 
+_CEX_KEYS: Final = (
+    "quote",
+    "products",
+    "fees",
+    "slippage_bps",
+    "max_leverage",
+    "collateral_factor",
+    "liquidation_fee",
+)
+
+
 def _cex_blocks(venue: VenueConfig) -> Iterator[RuleFault]:
     """Check that an exchange has all that a simulated fill and a margin call read."""
     if venue.venue_type is not VenueKind.CEX:
         return
-    for name in ("fees", "slippage_bps", "max_leverage", "collateral_factor", "liquidation_fee"):
+    for name in _CEX_KEYS:
         if getattr(venue, name) is None:
             message = f"an exchange needs {name}: without it neither fills nor margin can be computed"
             yield RuleFault((name,), message, FaultKind.MISSING)
@@ -193,6 +241,19 @@ def _product_blocks(venue: VenueConfig) -> Iterator[RuleFault]:
         if venue.slippage_bps is not None and not getattr(venue.slippage_bps, product):
             message = f"{operation} is supported but no pair has slippage"
             yield RuleFault(("slippage_bps", product), message, FaultKind.MISSING)
+        if venue.products is not None and not getattr(venue.products, product):
+            message = f"{operation} is supported but no base asset is traded"
+            yield RuleFault(("products", product), message, FaultKind.MISSING)
+    trades_perps = OperationType.PERP_TRADE in venue.supported_operations
+    if trades_perps and venue.funding_interval_hours is None:
+        message = "perpetuals need funding_interval_hours, the hours between two settlements"
+        yield RuleFault(("funding_interval_hours",), message, FaultKind.MISSING)
+
+
+def _staking_blocks(venue: VenueConfig) -> Iterator[RuleFault]:
+    """Check that a staking protocol says what it issues."""
+    if OperationType.STAKE in venue.supported_operations and not venue.issues:
+        yield RuleFault(("issues",), "stake needs the liquid staking tokens that are issued", FaultKind.MISSING)
 
 
 def _slippage_shape(venue: VenueConfig) -> Iterator[RuleFault]:
@@ -274,11 +335,12 @@ def _reserve_order(venue: VenueConfig) -> Iterator[RuleFault]:
 
 
 VENUE_RULES: Final[tuple[Rule[VenueConfig], ...]] = (
+    Rule(("venue_type", *_CEX_KEYS), _cex_blocks),
     Rule(
-        ("venue_type", "fees", "slippage_bps", "max_leverage", "collateral_factor", "liquidation_fee"),
-        _cex_blocks,
+        ("supported_operations", "fees", "slippage_bps", "products", "funding_interval_hours"),
+        _product_blocks,
     ),
-    Rule(("supported_operations", "fees", "slippage_bps"), _product_blocks),
+    Rule(("supported_operations", "issues"), _staking_blocks),
     Rule(("slippage_bps",), _slippage_shape),
     Rule(("min_trade_size_usd", "max_trade_size_usd"), _trade_sizes),
     Rule(("venue_type", "supported_operations", "gas_units"), _gas_of_operations),

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, St
 from pydantic_core import ErrorDetails
 
 from schemas.errors import InvalidPositionKeyError, JsonScalar
-from schemas.instruments import VENUES, canonical_key, normalise_pair
+from schemas.instruments import canonical_key, normalise_pair
 
 Number = Annotated[float, Field(strict=True)]
 """A finite float; an int is taken, a bool or a text is not."""
@@ -52,12 +52,6 @@ def _known_keys(amounts: dict[str, float]) -> dict[str, float]:
     return dict(zip(spelled, amounts.values(), strict=True))
 
 
-def _known_venue(venue: str) -> str:
-    if venue not in VENUES:
-        raise ValueError(f"unknown venue {venue!r}; known are {', '.join(VENUES)}")
-    return venue
-
-
 def _utc(instant: datetime) -> datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
@@ -70,13 +64,13 @@ def _instant_text(text: str) -> str:
 
 
 KeyText = Annotated[str, AfterValidator(_known_key)]
-"""A position key; old spellings become the canonical one."""
+"""A position key; a type in its old spelling becomes the canonical one."""
 
 Amounts = Annotated[dict[str, Number], AfterValidator(_known_keys)]
 """Position key to an amount in the unit of the key."""
 
-VenueId = Annotated[str, AfterValidator(_known_venue)]
-"""A venue id of ``schemas.instruments.VENUES``."""
+VenueId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""A venue id; which venues there are is asked of the catalogue, where an order is routed."""
 
 PairText = Annotated[str, StringConstraints(min_length=1), AfterValidator(normalise_pair)]
 """A trading pair, stored without separator."""

@@ -7,12 +7,12 @@ An order says one thing to one venue. Old spellings (``token``, ``token_in``, ``
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from schemas.errors import InvalidPositionKeyError, OrderFormatError, OrderValidationError
-from schemas.instruments import VENUES, PositionKey, VenueKind
+from schemas.instruments import PositionKey, VenueKind
 from schemas.models.message import (
     Count,
     Details,
@@ -39,6 +39,9 @@ from schemas.operations import (
     OrderType,
     StrategyIntent,
 )
+
+if TYPE_CHECKING:
+    from schemas.models.catalogue import Catalogue
 
 
 @lru_cache(maxsize=1024)
@@ -237,9 +240,9 @@ class Order(Message):
         """Whether the order moves a token into or out of the wallet."""
         return self.operation is OperationType.TRANSFER and "wallet" in (self.source_venue, self.target_venue)
 
-    def get_venue_type(self) -> VenueKind:
+    def get_venue_type(self, catalogue: "Catalogue") -> VenueKind:
         """Kind of the executing venue."""
-        return VENUES[self.venue]
+        return catalogue.venues[self.venue].venue_type
 
 
 def parse_order(raw: RawMessage) -> Order:

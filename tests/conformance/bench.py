@@ -7,16 +7,16 @@ from typing import Final
 
 from dataflow.maths.costs import CostModel, Slippage
 from dataflow.nodes import execution
-from dataflow.venues.capabilities import SIMULATED
 from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.holdings import Holdings
-from schemas.instruments import CEX_VENUES, LST_VENUES, perp_key
+from schemas.instruments import LST_VENUES, perp_key
 from schemas.intents import OrderIntent, perp_trade, spot_trade, supply, transfer, withdraw
 from schemas.models.orders import Order
 from schemas.operations import OperationType, OrderSide, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
+from tests.support.catalogue import CATALOGUE, EXCHANGES, SIMULATED
 from tests.support.lending import lending_terms
 from tests.support.prices import token_prices
 
@@ -32,8 +32,8 @@ SNAPSHOT: Final = MarketSnapshot(
     prices=token_prices(3_000.0, weETH=ORACLE, wstETH=1.17),
     gas_unit_usd=3_000.0 * 20e-9,
     base_asset="BTC",
-    spot_price=dict.fromkeys(CEX_VENUES, PRICE),
-    perp_mark=dict.fromkeys(CEX_VENUES, 1.001 * PRICE),
+    spot_price=dict.fromkeys(EXCHANGES, PRICE),
+    perp_mark=dict.fromkeys(EXCHANGES, 1.001 * PRICE),
     liquidity_index={"USDT": 1.08, "WETH": 1.02, "weETH": 1.0003, "wstETH": 1.0004},
     variable_borrow_index={"USDT": 1.11, "WETH": 1.03},
     lst_oracle_ratio={"weETH": ORACLE, "wstETH": 1.17},
@@ -41,9 +41,9 @@ SNAPSHOT: Final = MarketSnapshot(
 )
 BUCKETS: Final = Slippage((5.0, 7.0, 13.0), (50_000.0, 500_000.0))
 COSTS: Final = CostModel(
-    taker_fee={(product, venue): 0.001 for product in ("spot", "perp") for venue in CEX_VENUES},
+    taker_fee={(product, venue): 0.001 for product in ("spot", "perp") for venue in EXCHANGES},
     slippage_by_pair={
-        **{(product, venue, "BTCUSDT"): BUCKETS for product in ("spot", "perp") for venue in CEX_VENUES},
+        **{(product, venue, "BTCUSDT"): BUCKETS for product in ("spot", "perp") for venue in EXCHANGES},
         ("swap", "uniswap", "ETHweETH"): BUCKETS,
     },
     gas_units={**dict.fromkeys(OPERATIONS, 200_000.0), "atomic_entry": 1_250_000.0},
@@ -67,10 +67,10 @@ def prepared_holdings() -> Holdings:
         "lido:LST:wstETH": 5.0,
         "lido:BaseToken:ETH": 0.0,
     }
-    for venue in CEX_VENUES:
+    for venue in EXCHANGES:
         units |= {f"{venue}:BaseToken:USDT": 20_000.0, f"{venue}:BaseToken:BTC": 1.0}
         units[perp_key(venue, "BTC")] = -0.5
-    entries = {perp_key(venue, "BTC"): ENTRY_PRICE for venue in CEX_VENUES}
+    entries = {perp_key(venue, "BTC"): ENTRY_PRICE for venue in EXCHANGES}
     return Holdings(units, entries)
 
 
@@ -80,7 +80,7 @@ def _on_chain(operation: OperationType, venue: str, amount: float, source: str, 
 
 def intents(venue: str) -> Mapping[OperationType, OrderIntent]:
     """One order of every operation that a venue can carry out alone."""
-    if venue in CEX_VENUES:
+    if venue in EXCHANGES:
         return {
             OperationType.SPOT_TRADE: spot_trade(venue, "BTC", OrderSide.BUY, 0.1, ENTRY),
             OperationType.PERP_TRADE: perp_trade(venue, "BTC", OrderSide.LONG, 0.2, ENTRY),
@@ -140,7 +140,7 @@ class SimulatedBench:
         """A new world in the prepared state."""
         terms = lending_terms(USDT=0.78, WETH=0.83, weETH=0.95, wstETH=0.95)
         world = SimulatedWorld(COSTS, False, SNAPSHOT, self._holdings, terms)
-        return SimulatedPort(world, tuple(SIMULATED))
+        return SimulatedPort(world, CATALOGUE, tuple(SIMULATED))
 
     def instant(self) -> datetime:
         """The snapshot's instant."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dataflow.reference.pages import render_venues_markdown
-from dataflow.venues.capabilities import SIMULATED
 from dataflow.venues.conformance import CASES
+from tests.support.catalogue import SIMULATED
 
 PAGE = Path(__file__).parents[2] / "docs" / "venues.md"
 

@@ -20,6 +20,7 @@ from schemas.errors import REGISTRY, ErrorCode
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import OperationType
+from tests.support.catalogue import CATALOGUE
 from tests.support.markets import quiet_market
 from tests.support.runs import Event, prepared
 from tests.support.venues import FakeVenues, FaultyRun, MakeVenues, Unreachable, run_faulty
@@ -318,7 +319,7 @@ class WithoutOkx(FakeVenues):
     """Venues among which there is no OKX."""
 
     def __post_init__(self) -> None:
-        self.port = SimulatedPort(self.world, ("wallet", "binance", "bybit"))
+        self.port = SimulatedPort(self.world, CATALOGUE, ("wallet", "binance", "bybit"))
 
 
 def _assert_stopped_without_okx(run: FaultyRun) -> None:

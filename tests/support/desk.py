@@ -27,7 +27,6 @@ from dataflow.venues.simulated.router import SimulatedPort
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.decisions import DecisionRule
 from schemas.holdings import Holdings
-from schemas.instruments import VENUES
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
@@ -35,6 +34,7 @@ from schemas.operations import DecisionType, PositionSource, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from schemas.units import NOT_APPLICABLE, Column
+from tests.support.catalogue import CATALOGUE
 from tests.support.lending import lending_terms
 from tests.support.prices import token_prices
 from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
@@ -119,7 +119,7 @@ class Desk:
     costs: CostModel = COSTS
     policy: ExecutionPolicy = BACKTEST
     wrap: PortWrapper | None = None
-    venues: Sequence[str] = tuple(VENUES)
+    venues: Sequence[str] = tuple(CATALOGUE.venues)
 
     def __post_init__(self) -> None:
         perps = [key for key in self.units if ":PerpPosition:" in key]
@@ -127,7 +127,7 @@ class Desk:
         self.holdings = Holdings(dict(self.units), entries)
         self.world = SimulatedWorld(self.costs, False, SNAPSHOT, self.holdings, lending_terms(USDT=0.78, weETH=0.8))
         self.clock = SimulatedClock(lambda: self.world.instant)
-        port: OrderPort = SimulatedPort(self.world, self.venues)
+        port: OrderPort = SimulatedPort(self.world, CATALOGUE, self.venues)
         reached = port if self.wrap is None else self.wrap(port, self.world)
         self.delivery = Delivery(reached, self.policy, self.clock, simulated=True)
         self.operations = 0

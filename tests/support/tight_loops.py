@@ -33,6 +33,7 @@ from schemas.operations import DecisionType, PositionSource, StrategyIntent
 from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from schemas.units import Column
+from tests.support.catalogue import CATALOGUE
 from tests.support.runs import CORRELATION_ID, PID, Event, prepared, read_lines
 
 TIMESTAMP: Final = "2024-05-12T00:00:00"
@@ -75,7 +76,10 @@ class Bench:
         )
         wrap_venue, clock = self.wrap_venue, SimulatedClock(lambda: self.world.instant)
         port: OrderPort = SimulatedPort(
-            self.world, self.venues, None if wrap_venue is None else lambda venue: wrap_venue(venue, self.world)
+            self.world,
+            CATALOGUE,
+            self.venues,
+            None if wrap_venue is None else lambda venue: wrap_venue(venue, self.world),
         )
         policy = ExecutionPolicy.backtest(ExecutionManagerConfig())
         self.delivery = Delivery(

@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 from dataflow.engine.backtest import Backtest
 from dataflow.execution.venue_set import VenueSetup
 from dataflow.services.simulated_venues import simulated_venues
-from dataflow.venues.capabilities import SIMULATED
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import PlatformError
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.port import OrderPort
+from tests.support.catalogue import SIMULATED
 from tests.support.paths import Paths
 from tests.support.runs import (
     FREE_OF_COSTS,

@@ -16,22 +16,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dataflow.config.binding import bind
+from dataflow.config.binding import bind, dotted
 from dataflow.config.files import load_run_config
+from dataflow.config.old_spellings import fold_position_keys
 from dataflow.config.yaml_lines import Document
 from schemas.models.config import (
+    RUN_RULES,
     ModeConfig,
     ModeName,
     RunConfig,
+    RunSettings,
     ScenarioConfig,
     ShareClassConfig,
     VenueConfig,
 )
-from schemas.models.config_base import DEFAULT_CAPITAL
+from schemas.models.config_base import DEFAULT_CAPITAL, broken_rules
 from schemas.models.config_facts import MODE_FACTS, emitted_keys, facts_of, required_columns
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import MODE_RULES
 from schemas.models.config_venues import MODES_BY_SHARE_CLASS
+from tests.support.catalogue import CATALOGUE
 
 Raw = dict[str, Any]
 
@@ -113,17 +117,29 @@ def raw_mode(name: ModeName) -> Raw:
         }
     draft = ModeSettings.model_validate_json(json.dumps(raw))
     raw["data_requirements"] = [column.value for column in required_columns(draft)]
-    raw["component_config"]["position_monitor"]["position_subscriptions"] = list(emitted_keys(draft))
+    raw["component_config"]["position_monitor"]["position_subscriptions"] = list(emitted_keys(draft, CATALOGUE))
     return raw
 
 
-def broken_keys(model: type[ModeConfig | VenueConfig | ShareClassConfig | ScenarioConfig], raw: Raw) -> set[str]:
+def broken_keys(model: type[VenueConfig | ShareClassConfig | ScenarioConfig], raw: Raw) -> set[str]:
     """Return the dotted keys of the faults of a raw file; empty when it is valid."""
     try:
         model.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         return {".".join(str(part) for part in each["loc"]) for each in error.errors()}
     return set()
+
+
+def mode_faults(raw: Raw) -> set[str]:
+    """Return the dotted keys of the faults of a raw mode, by itself and against the catalogue."""
+    document = Document("x", root=copy.deepcopy(raw))
+    fold_position_keys(document, CATALOGUE)
+    bound = bind(document, ModeConfig, ModeSettings, MODE_RULES)
+    parts: Raw = {"mode": bound.model, "catalogue": CATALOGUE}
+    run = RunSettings.model_construct(None, **parts)
+    unreadable = ["share_class", *(f"mode.{key}" for key in bound.unreadable)]
+    between = {dotted(fault.key[1:]) for fault in broken_rules(run, RUN_RULES, unreadable)}
+    return {fault.key for fault in bound.faults} | between
 
 
 def put(raw: Raw, key: str, value: object) -> None:
@@ -149,7 +165,7 @@ def test_features_say_of_a_mode_what_the_specification_says(name: ModeName) -> N
 
 @pytest.mark.parametrize("name", ModeName)
 def test_all_ten_modes_can_be_written(name: ModeName) -> None:
-    assert broken_keys(ModeConfig, raw_mode(name)) == set()
+    assert mode_faults(raw_mode(name)) == set()
 
 
 ALLOCATION_KEY = "component_config.strategy_manager.position_calculation.hedge_allocation"
@@ -268,7 +284,7 @@ def test_a_broken_rule_shows_at_its_own_key_and_nowhere_else(
 ) -> None:
     raw = raw_mode(mode)
     put(raw, key, value)
-    assert broken_keys(ModeConfig, raw) == fault_at
+    assert mode_faults(raw) == fault_at
 
 
 @pytest.mark.parametrize(
@@ -283,24 +299,24 @@ def test_a_broken_rule_shows_at_its_own_key_and_nowhere_else(
 def test_a_risk_limit_has_no_default(mode: ModeName, key: str) -> None:
     raw = raw_mode(mode)
     drop(raw, key)
-    assert broken_keys(ModeConfig, raw) == {key}
+    assert mode_faults(raw) == {key}
 
 
 def test_weeth_needs_etherfi_and_wsteth_needs_lido() -> None:
     raw = raw_mode(LEVERED)
     raw["lst_type"] = "wsteth"
-    assert broken_keys(ModeConfig, raw) == {"lst_type", "staking_protocol", SUBSCRIPTIONS}
+    assert mode_faults(raw) == {"lst_type", "staking_protocol", SUBSCRIPTIONS}
 
 
 def test_a_mode_of_another_share_class_is_refused() -> None:
     raw = raw_mode(ModeName.ETH_BASIS)
     raw["share_class"] = "ETH"
-    assert "share_class" in broken_keys(ModeConfig, raw)
+    assert "share_class" in mode_faults(raw)
 
 
 def test_a_non_ml_mode_refuses_ml_config() -> None:
     raw = raw_mode(BASIS) | {"ml_config": raw_mode(ML)["ml_config"]}
-    assert broken_keys(ModeConfig, raw) == {"ml_config"}
+    assert mode_faults(raw) == {"ml_config"}
 
 
 def test_rules_read_only_the_keys_that_they_declare() -> None:
@@ -334,28 +350,31 @@ def test_an_allocation_is_accepted_exactly_when_it_sums_to_one_within_a_hundredt
     put(raw, ALLOCATION_KEY, dict(zip(CEX, weights, strict=True)))
     distance = abs(sum(weights) - 1.0)
     if abs(distance - 0.01) > 1e-9:
-        assert broken_keys(ModeConfig, raw) == (set() if distance < 0.01 else {ALLOCATION_KEY})
+        assert mode_faults(raw) == (set() if distance < 0.01 else {ALLOCATION_KEY})
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=3, max_size=3))
 def test_normalised_weights_are_always_accepted(weights: list[float]) -> None:
     raw = raw_mode(BASIS)
     put(raw, ALLOCATION_KEY, {venue: each / sum(weights) for venue, each in zip(CEX, weights, strict=True)})
-    assert broken_keys(ModeConfig, raw) == set()
+    assert mode_faults(raw) == set()
 
 
 @given(st.permutations([0.4, 0.3, 0.2, 0.1]))
 def test_margin_levels_are_accepted_in_descending_order_only(levels: list[float]) -> None:
     raw = raw_mode(BASIS)
     raw["strategy_config"]["margin_levels"] = dict(zip(MARGIN_LEVELS, levels, strict=True))
-    assert (broken_keys(ModeConfig, raw) == set()) == (levels == [0.4, 0.3, 0.2, 0.1])
+    assert (mode_faults(raw) == set()) == (levels == [0.4, 0.3, 0.2, 0.1])
 
 
 def raw_cex() -> Raw:
     return {
         "venue": "okx",
         "venue_type": "cex",
-        "supported_operations": ["spot_trade", "perp_trade", "transfer"],
+        "supported_operations": ["spot_trade", "perp_trade"],
+        "quote": "USDT",
+        "products": {"spot": ["BTC"], "perp": ["BTC"]},
+        "funding_interval_hours": 8,
         "fees": {"spot": {"maker": 0.0008, "taker": 0.001}, "perp": {"maker": 0.0002, "taker": 0.0005}},
         "slippage_bps": {
             "bucket_bounds_usd": [50_000, 500_000],
@@ -382,12 +401,26 @@ def raw_lender() -> Raw:
     }
 
 
+def raw_staking() -> Raw:
+    return {
+        "venue": "lido",
+        "venue_type": "defi",
+        "supported_operations": ["stake"],
+        "gas_units": {"stake": 150_000},
+        "issues": ["wstETH"],
+    }
+
+
 @pytest.mark.parametrize(
     ("build", "key", "value", "fault_at"),
     [
         pytest.param(raw_cex, "fees", None, "fees", id="exchange-without-fees"),
         pytest.param(raw_cex, "collateral_factor", None, "collateral_factor", id="exchange-without-collateral-factor"),
         pytest.param(raw_cex, "fees.perp", None, "fees.perp", id="perp-without-fees"),
+        pytest.param(raw_cex, "quote", None, "quote", id="exchange-without-quote"),
+        pytest.param(raw_cex, "products.perp", [], "products.perp", id="perps-of-nothing"),
+        pytest.param(raw_cex, "funding_interval_hours", None, "funding_interval_hours", id="perps-without-interval"),
+        pytest.param(raw_staking, "issues", [], "issues", id="staking-for-nothing"),
         pytest.param(raw_cex, "slippage_bps.spot", {}, "slippage_bps.spot", id="spot-without-slippage"),
         pytest.param(raw_cex, "slippage_bps.perp.BTCUSDT", [8, 4, 3], "slippage_bps.perp.BTCUSDT", id="falls"),
         pytest.param(raw_cex, "slippage_bps.bucket_bounds_usd", [2, 1], "slippage_bps.bucket_bounds_usd", id="bounds"),
@@ -447,17 +480,8 @@ def test_a_broken_share_class_rule_shows_at_its_own_key(key: str, value: object,
 
 
 def raw_run(name: ModeName) -> Raw:
-    """Return a run of an ML mode with BTC capital, or of a leveraged mode, with the venues it names."""
+    """Return a run of an ML mode with BTC capital, or of a leveraged mode, over the shipped catalogue."""
     mode = raw_mode(name)
-    venues: Raw = {}
-    for venue in mode["venues"]:
-        if venue in CEX:
-            venues[venue] = raw_cex() | {"venue": venue}
-        elif venue == "aave_v3":
-            venues[venue] = raw_lender()
-        else:
-            kind = mode["venues"][venue]["venue_type"]
-            venues[venue] = {"venue": venue, "venue_type": kind, "supported_operations": []}
     share = raw_class() | {
         "share_class": mode["share_class"],
         "quote_currency": mode["share_class"],
@@ -467,7 +491,7 @@ def raw_run(name: ModeName) -> Raw:
     }
     share["supported_strategies"] = [each.value for each in MODES_BY_SHARE_CLASS[mode["share_class"]]]
     share["basis_trading_supported"] = True
-    return {"mode": mode, "venues": venues, "share_class": share, "scenario": {}}
+    return {"mode": mode, "catalogue": CATALOGUE.model_dump(mode="json"), "share_class": share, "scenario": {}}
 
 
 @pytest.mark.parametrize("name", ModeName)
@@ -490,13 +514,13 @@ def run_faults(raw: Raw) -> set[str]:
     ("name", "key", "value", "fault_at"),
     [
         pytest.param(BASIS, "mode.venues.okx.venue_type", "defi", "mode.venues.okx.venue_type", id="kind"),
-        pytest.param(BASIS, "venues.okx.venue", "bybit", "venues.okx.venue", id="name"),
+        pytest.param(BASIS, "catalogue.venues.okx.venue", "bybit", "catalogue.venues.okx.venue", id="name"),
         pytest.param(BASIS, "share_class.basis_trading_supported", False, "mode.basis_trade_enabled", id="basis"),
         pytest.param(LEVERED, "share_class.staking_supported", False, "mode.staking_enabled", id="staking"),
         pytest.param(LEVERED, "share_class.leverage_supported", False, "mode.leverage_enabled", id="leverage"),
         pytest.param(
             LEVERED,
-            "venues.aave_v3.emode",
+            "catalogue.venues.aave_v3.emode",
             {"ltv": 0.6, "liquidation_threshold": 0.7, "liquidation_bonus": 0.01},
             "mode.strategy_config.target_ltv",
             id="target-above-the-venue's-threshold",
@@ -511,7 +535,7 @@ def test_files_that_contradict_each_other_are_refused(name: ModeName, key: str, 
 
 def test_a_venue_without_a_file_is_refused() -> None:
     raw = raw_run(BASIS)
-    del raw["venues"]["okx"]
+    del raw["catalogue"]["venues"]["okx"]
     assert run_faults(raw) == {"mode.venues.okx"}
 
 
@@ -547,7 +571,7 @@ def test_the_digest_changes_with_any_value_and_with_nothing_else() -> None:
     first = RunConfig.model_validate_json(json.dumps(raw_run(BASIS)))
     again = RunConfig.model_validate_json(json.dumps(raw_run(BASIS)))
     raw = raw_run(BASIS)
-    raw["venues"]["okx"]["fees"]["spot"]["taker"] = 0.0011
+    raw["catalogue"]["venues"]["okx"]["fees"]["spot"]["taker"] = 0.0011
     other = RunConfig.model_validate_json(json.dumps(raw))
     assert first.config_digest == again.config_digest != other.config_digest
 

@@ -182,7 +182,7 @@ BREAKS = {
     ),
     "bad-sum": Break(BASIS, "okx: 0.3}", "okx: 0.5}", "hedge_allocation", ALLOCATION),
     "missing-venue-file": Break(
-        BASIS, "  alchemy:", "  curve:\n    venue_type: defi\n  alchemy:", "curve:", "venues.curve", VENUE
+        BASIS, "  alchemy:", "  balancer:\n    venue_type: defi\n  alchemy:", "balancer:", "venues.balancer", VENUE
     ),
     "venue-kind": Break(
         BASIS, "venue_type: wallet", "venue_type: defi", "defi", "venues.wallet.venue_type", VENUE

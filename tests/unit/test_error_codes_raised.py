@@ -31,6 +31,7 @@ from schemas.models.handshake import ExecutionHandshake, parse_handshake
 from schemas.models.orders import Order
 from schemas.operations import StrategyIntent
 from schemas.units import Column
+from tests.support.catalogue import CATALOGUE
 from tests.support.markets import quiet_market, violent_market
 from tests.support.runs import Event, prepared
 from tests.support.scripts import scripted
@@ -92,7 +93,7 @@ class With(FakeVenues):
     venues: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.port = SimulatedPort(self.world, self.venues)
+        self.port = SimulatedPort(self.world, CATALOGUE, self.venues)
 
 
 def by_fault(kind: FaultKind, *, mode: str = LENDING, rows: int = 1, **settings: object) -> Trigger:

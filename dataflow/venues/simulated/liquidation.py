@@ -16,7 +16,7 @@ from dataflow.maths.perps import realised_pnl
 from dataflow.venues.simulated.pool import USER, pool_at
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.holdings import Holdings
-from schemas.instruments import CEX_VENUES, a_token_key, cex_key, debt_key, perp_key
+from schemas.instruments import a_token_key, cex_key, debt_key, perp_key
 from schemas.liquidations import Liquidation, LiquidationStep
 from schemas.operations import DeltaType, OperationType
 from schemas.snapshot import MarketSnapshot
@@ -40,7 +40,7 @@ class SimulatedLiquidator:
         """
         self._world.advance_to(snapshot, books)
         left_alone = frozenset(spared)
-        taken = [self._close_perpetual(venue) for venue in CEX_VENUES if venue not in left_alone]
+        taken = [self._close_perpetual(venue) for venue in self._world.collateral_factor if venue not in left_alone]
         return tuple(liquidation for liquidation in (*taken, self._seize_collateral()) if liquidation is not None)
 
     def balances(self) -> Holdings:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from dataflow.venues.capabilities import SIMULATED
+from dataflow.venues.capabilities import simulated_capabilities
 from dataflow.venues.port import Router, Venue
 from dataflow.venues.simulated.exchange import SimulatedExchange
 from dataflow.venues.simulated.lending import SimulatedLending
 from dataflow.venues.simulated.on_chain import SimulatedDex, SimulatedFlashLender, SimulatedStaking, SimulatedWallet
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.errors import ErrorCode, PlatformError
-from schemas.instruments import CEX_VENUES, PositionKey, asset_of
+from schemas.instruments import PositionKey, VenueKind, asset_of
+from schemas.models.catalogue import Catalogue
+from schemas.models.config_venues import VenueConfig
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import ExecutionStatus, OperationType
@@ -18,31 +20,45 @@ from schemas.operations import ExecutionStatus, OperationType
 _SETTLED: Final = 1e-9
 """Share of a flash loan that rounding may leave unpaid. [domain] ruling 8."""
 
-_ON_CHAIN: Final[Mapping[str, Callable[[SimulatedWorld], Venue]]] = {
-    "wallet": SimulatedWallet,
-    "aave_v3": SimulatedLending,
-    "etherfi": SimulatedStaking,
-    "lido": SimulatedStaking,
-    "uniswap": SimulatedDex,
-    "instadapp": SimulatedFlashLender,
-    "morpho": SimulatedFlashLender,
+_ON_CHAIN: Final[Mapping[OperationType, Callable[[SimulatedWorld], Venue]]] = {
+    OperationType.TRANSFER: SimulatedWallet,
+    OperationType.SUPPLY: SimulatedLending,
+    OperationType.STAKE: SimulatedStaking,
+    OperationType.SWAP: SimulatedDex,
+    OperationType.FLASH_BORROW: SimulatedFlashLender,
 }
+"""What simulates an on-chain venue, by the first of these operations that it supports."""
+
+
+def simulated_venue(venue: VenueConfig, world: SimulatedWorld) -> Venue | None:
+    """The simulation of a venue; None where nothing can be done there."""
+    if venue.venue_type is VenueKind.CEX:
+        return SimulatedExchange(venue.venue, world)
+    for operation, simulation in _ON_CHAIN.items():
+        if operation in venue.supported_operations:
+            return simulation(world)
+    return None
 
 
 class SimulatedPort:
     """The simulated venues of a run.
 
+    catalogue: every venue that there is. venues: those of the run.
     wrap: puts something between the router and the interface of one venue, for a refusal in the middle of a group.
     """
 
     def __init__(
-        self, world: SimulatedWorld, venues: Sequence[str], wrap: Callable[[Venue], Venue] | None = None
+        self,
+        world: SimulatedWorld,
+        catalogue: Catalogue,
+        venues: Sequence[str],
+        wrap: Callable[[Venue], Venue] | None = None,
     ) -> None:
-        interfaces: dict[str, Venue] = {v: SimulatedExchange(v, world) for v in venues if v in CEX_VENUES}
-        interfaces |= {venue: _ON_CHAIN[venue](world) for venue in venues if venue in _ON_CHAIN}
+        simulated = ((name, simulated_venue(catalogue.venues[name], world)) for name in venues)
+        interfaces = {name: interface for name, interface in simulated if interface is not None}
         if wrap is not None:
             interfaces = {venue: wrap(interface) for venue, interface in interfaces.items()}
-        self._world, self._router = world, Router(interfaces, SIMULATED)
+        self._world, self._router = world, Router(interfaces, simulated_capabilities(catalogue))
 
     def execute(self, order: Order) -> ExecutionHandshake:
         """Execute one order; the same operation id twice is executed once."""

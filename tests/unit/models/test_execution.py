@@ -112,7 +112,7 @@ class TestPositionDeltas:
         assert handshake.actual_deltas[BTC] == 0.5
 
     def test_old_spellings_of_keys_are_stored_in_the_canonical_one(self) -> None:
-        handshake = parse_handshake(raw_handshake(actual_deltas={"binance:Perp:BTCUSDT": -0.5}))
+        handshake = parse_handshake(raw_handshake(actual_deltas={"binance:Perp:BTC-PERP": -0.5}))
         assert handshake.actual_deltas == {"binance:PerpPosition:BTC-PERP": -0.5}
 
     def test_integers_become_floats(self) -> None:

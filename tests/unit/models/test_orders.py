@@ -21,6 +21,7 @@ from schemas.operations import (
     OrderType,
     StrategyIntent,
 )
+from tests.support.catalogue import CATALOGUE
 
 A_USDT, WALLET_USDT = "aave:aToken:aUSDT", "wallet:BaseToken:USDT"
 BTC_PERP = "binance:PerpPosition:BTC-PERP"
@@ -93,7 +94,7 @@ class TestAccepted:
         assert short.expected_deltas == (ExpectedDelta.of(A_USDT, 100.0, OperationType.SUPPLY),)
 
     def test_old_keys_are_stored_in_the_canonical_spelling(self) -> None:
-        order = parse_order(short_perp(expected_deltas={"binance:Perp:BTCUSDT": -0.5}))
+        order = parse_order(short_perp(expected_deltas={"binance:Perp:BTC-PERP": -0.5}))
         assert order.expected_deltas[0].position_key == BTC_PERP
 
     @pytest.mark.parametrize("pair", ["BTC/USDT", "BTC-USDT", "BTCUSDT"])
@@ -152,13 +153,13 @@ class TestHelpers:
         assert order.is_cex_trade()
         assert not order.is_defi_operation()
         assert not order.is_atomic()
-        assert order.get_venue_type() is VenueKind.CEX
+        assert order.get_venue_type(CATALOGUE) is VenueKind.CEX
 
     def test_a_supply_is_on_chain(self) -> None:
         order = parse_order(supply())
         assert order.is_defi_operation()
         assert not order.is_wallet_transfer()
-        assert order.get_venue_type() is VenueKind.DEFI
+        assert order.get_venue_type(CATALOGUE) is VenueKind.DEFI
 
     @pytest.mark.parametrize(("source", "expected"), [("wallet", True), ("bybit", False)])
     def test_only_transfers_that_touch_the_wallet_are_wallet_transfers(self, source: str, expected: bool) -> None:
@@ -184,7 +185,7 @@ REFUSED = [
     pytest.param(supply(amount=float("nan")), RULE, id="amount-not-a-number"),
     pytest.param(supply(amount=float("inf")), RULE, id="infinite-amount"),
     pytest.param(supply(operation_id=""), RULE, id="empty-id"),
-    pytest.param(supply(venue="kraken"), RULE, id="unknown-venue"),
+    pytest.param(supply(venue="Kraken!"), RULE, id="no-venue-id"),
     pytest.param(supply(expected_deltas={}), RULE, id="no-deltas"),
     pytest.param(supply(expected_deltas={"aave:aUSDT": 1.0}), RULE, id="malformed-key"),
     pytest.param(supply(expected_deltas={A_USDT: float("nan")}), RULE, id="delta-not-a-number"),
@@ -239,7 +240,7 @@ class TestRefused:
 
     def test_all_faults_are_named_at_once(self) -> None:
         with pytest.raises(OrderValidationError) as caught:
-            parse_order(supply(amount=-1.0, venue="kraken"))
+            parse_order(supply(amount=-1.0, venue="Kraken!"))
         assert "amount" in caught.value.message
         assert "venue" in caught.value.message
 

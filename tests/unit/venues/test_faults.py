@@ -37,6 +37,7 @@ from schemas.holdings import Holdings
 from schemas.models.orders import Order
 from schemas.operations import ExecutionStatus, OperationType
 from schemas.snapshot import MarketSnapshot
+from tests.support.catalogue import CATALOGUE
 from tests.support.prices import token_prices
 from tests.support.runs import MemoryRun, assert_same_business, prepared, run_in_memory
 
@@ -73,7 +74,7 @@ class Bench:
         self.clock = SimulatedClock()
         self.told: list[InjectedFault] = []
         self.port = FaultyPort(
-            SimulatedPort(self.world, ("binance", "wallet", "aave_v3", "morpho")),
+            SimulatedPort(self.world, CATALOGUE, ("binance", "wallet", "aave_v3", "morpho")),
             FaultPlan(name="bench", description="one test", rules=rules),
             mode="eth_basis",
             seed=seed,

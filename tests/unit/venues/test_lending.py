@@ -27,6 +27,7 @@ from schemas.models.orders import Order
 from schemas.operations import OperationType
 from schemas.snapshot import MarketSnapshot
 from schemas.units import exact_ray, from_ray
+from tests.support.catalogue import CATALOGUE
 from tests.support.lending import lending_terms
 from tests.support.prices import token_prices
 
@@ -84,7 +85,7 @@ def ask(world: SimulatedWorld, operation: OperationType, token: str, amount: flo
             "expected_deltas": {A_USDT: 1.0},
         }
     )
-    return SimulatedPort(world, ("wallet", "aave_v3")).execute(order)
+    return SimulatedPort(world, CATALOGUE, ("wallet", "aave_v3")).execute(order)
 
 
 # -- units
