@@ -49,9 +49,9 @@ _STAGE_OF_EVENTS: Final[Mapping[str, str]] = {
 _NODES_OF_EVENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "positions": ("equity_usd", "holdings_after"),
     "strategy_decisions": ("orders",),
-    "operation_executions": ("expected_deltas", "execution_handshake"),
-    "tight_loop": ("execution_handshake", "reconciliation"),
-    "atomic_groups": ("execution_handshake",),
+    "operation_executions": ("expected_deltas", "order"),
+    "tight_loop": ("fill", "reconciliation"),
+    "atomic_groups": ("order", "fill"),
     "reconciliation": ("reconciliation",),
     "execution_deltas": ("settlements", "holdings_after"),
 }

@@ -298,9 +298,8 @@ _SPECS: Final = (
     ErrorSpec(
         ErrorCode.STRAT_ORDER_INVALID,
         _H,
-        "A strategy produced an order that is not valid.",
-        "This is a fault of the strategy: report it with the decision and the order; the order was not sent.",
-        reserved="an order of a strategy is refused under what is wrong with it: EXEC-003, EXEC-004 or STRAT-002",
+        "A strategy gave something else than a list of order intents.",
+        "Correct the node `orders` of the strategy; nothing of the decision was sent.",
     ),
     ErrorSpec(
         ErrorCode.STRAT_INIT_FAILED,

@@ -166,7 +166,7 @@ class ExpectedDeltaError(StrategyError):
 
 
 class InvalidStrategyOutputError(StrategyError):
-    """A strategy produced an order that is not valid."""
+    """A strategy gave something else than a list of order intents."""
 
     code = ErrorCode.STRAT_ORDER_INVALID
 

@@ -4,7 +4,8 @@ from dataflow.engine.carry import Carry
 from dataflow.engine.counts import RunCounts
 from dataflow.engine.decisions import Decisions
 from dataflow.engine.observer import Observer
-from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
+from dataflow.execution.decision import Decision, Outcome
+from dataflow.execution.tight_loop import TightLoop
 from dataflow.execution.trade_sizes import order_value_usd
 from dataflow.graph.state import RunState
 from dataflow.journal.event_fields import HOLD_REASON, RISK_LEVELS, TRIGGER

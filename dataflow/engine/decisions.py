@@ -2,23 +2,20 @@
 
 from dataflow.engine.inputs import WITHDRAWAL
 from dataflow.engine.observer import Observer
-from dataflow.execution.tight_loop import Decision
+from dataflow.execution.decision import ORDERS, Decision, checked_intents
 from dataflow.execution.trade_sizes import within_trade_sizes
 from dataflow.graph.build import EXECUTE_STAGES, Graph
-from dataflow.graph.executors import Executor
+from dataflow.graph.executors import Executor, value_of
 from dataflow.graph.state import RunState
 from schemas.decisions import DecisionRule
-from schemas.port import OrderPort
 from schemas.units import Column
 
 
 class Decisions:
-    """Asks the graph for the orders of a row's rule. port: the door to the venues, an input of the orders' nodes."""
+    """Asks the graph for the orders of a row's rule."""
 
-    def __init__(
-        self, graph: Graph, executor: Executor, observer: Observer, port: OrderPort, rules: tuple[DecisionRule, ...]
-    ) -> None:
-        self._executor, self._observer, self._port = executor, observer, port
+    def __init__(self, graph: Graph, executor: Executor, observer: Observer, rules: tuple[DecisionRule, ...]) -> None:
+        self._executor, self._observer = executor, observer
         self._rules = {rule.code: rule for rule in rules}
         self._execution_inputs = graph.sources(EXECUTE_STAGES)
 
@@ -29,10 +26,8 @@ class Decisions:
         known = {
             **self._observer.known_at(row, columns),
             WITHDRAWAL: state.values[WITHDRAWAL],
-            "venue_port": self._port,
         }
-        asked = self._executor.evaluate(["orders"], known)["orders"]
-        assert isinstance(asked, list)
+        asked = checked_intents(value_of(self._executor, ORDERS, known))
         orders = within_trade_sizes(asked, snapshot, parameters.largest_trade_usd)
         return Decision(
             timestamp=market.texts[row],

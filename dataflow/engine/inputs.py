@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from dataflow.execution.decision import ORDERS
+from dataflow.execution.liquidations import AT_EXCHANGE, AT_POOL
+from dataflow.execution.stages import EXECUTED, ORDER
 from dataflow.graph.build import OBSERVE_STAGES, RAW_STAGE, Graph
 from dataflow.graph.inputs import Parameters
 from dataflow.graph.proof import Evaluation
@@ -23,24 +26,11 @@ ORDER_INPUTS: Final = (
     "atomic_group_id",
     "timestamp_group",
     "snapshot",
-    "reconciliation_tolerance",
-    "reconciliation_floor",
 )
 """What the tight loop says of the order whose turn it is."""
 
-ORDER_TARGETS: Final = (
-    "order",
-    "execution_handshake",
-    "settlements",
-    "transaction_cost_usd",
-    "triggered_move_usd",
-    "reconciliation",
-    "holdings_after",
-)
-"""What the tight loop asks for, order by order."""
-
-LIQUIDATION_TARGETS: Final = ("expected_exchange_liquidation", "expected_pool_liquidation")
-"""What a liquidation is compared with, where the mode can meet one."""
+ANSWER_INPUTS: Final = ("execution_handshake", "reconciliation_tolerance", "reconciliation_floor")
+"""What it says beside of the answer to it."""
 
 
 def carried_at_start(graph: Graph, groups: PositionGroups) -> dict[str, float | Column]:
@@ -88,12 +78,14 @@ def evaluations(graph: Graph, parameters: Parameters, requested: tuple[str, ...]
     state = {*carried_at_start(graph, parameters.groups), RUN_START}
     row = market | set(rows)
     decision = row | {WITHDRAWAL}
-    order = decision | {"orders", "venue_port", *ORDER_INPUTS}
-    liquidated = tuple(name for name in LIQUIDATION_TARGETS if name in graph.by_name)
+    order = decision | {"orders", *ORDER_INPUTS}
+    answer = order | {"order", *ANSWER_INPUTS}
+    liquidated = tuple(target for target in (AT_EXCHANGE, AT_POOL) if target.name in graph.by_name)
     return (
         Evaluation(f"the {RAW_STAGE} stage", names(RAW_STAGE), read),
         Evaluation("a row", rows, market | state | set(ROW_INPUTS)),
-        Evaluation("a decision", ("orders",), decision),
-        Evaluation("an order", ORDER_TARGETS, order),
-        Evaluation("a liquidation", liquidated, row | {"liquidated_venue"}),
+        Evaluation.of("a decision", (ORDERS,), decision),
+        Evaluation.of("an order", (ORDER,), order),
+        Evaluation.of("an answer", (EXECUTED,), answer),
+        Evaluation.of("a liquidation", liquidated, row | {"liquidated_venue"}),
     )

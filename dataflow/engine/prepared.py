@@ -24,6 +24,7 @@ from dataflow.engine.settling import Settling
 from dataflow.engine.statistics import RunStatistics
 from dataflow.engine.step import Step
 from dataflow.engine.windows import CAP_ROWS, WindowPolicy
+from dataflow.execution.balance_rules import AnyBalance, BalanceRule, MarginLoans, ShortPerpetuals
 from dataflow.execution.gateway import Delivery, ExecutionPolicy
 from dataflow.execution.liquidations import Liquidations
 from dataflow.execution.tight_loop import TightLoop
@@ -133,14 +134,14 @@ class PreparedBacktest:
         counts: RunCounts,
     ) -> WindowLoop:
         backtest = self._backtest
-        executor, clock, config = backtest.executor, self._clock, backtest.config
+        executor, clock = backtest.executor, self._clock
         observer = Observer(backtest.graph, executor, self._rows, backtest.parameters)
         settlements = self._settlements(request.flows, observer)
         carry = Carry(backtest.graph, observer, settlements)
         if isinstance(venues.port, FaultSource):
             venues.port.report_to(journal.errors.injected)
         delivery = Delivery(venues.port, policy, venues.clock, simulated=venues.are_simulated)
-        tight_loop = TightLoop(
+        tight_loop = TightLoop.over(
             executor,
             journal,
             delivery,
@@ -148,13 +149,12 @@ class PreparedBacktest:
             policy,
             clock=clock,
             seed=request.seed,
-            collateral_factor={venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues},
-            allow_negative_balances=config.scenario.allow_negative_balances,
+            rules=self._balance_rules(),
         )
         liquidations = Liquidations(executor, journal, venues.liquidator, clock)
         deposit = backtest.deposit(request.capital)
         settling = Settling(observer, carry, journal, settlements, liquidations, deposit, counts)
-        decisions = Decisions(backtest.graph, executor, observer, delivery, backtest.spec.rules)
+        decisions = Decisions(backtest.graph, executor, observer, backtest.spec.rules)
         deciding = Deciding(decisions, observer, carry, journal, tight_loop, settlements, counts)
         step = Step(observer, carry, journal, settlements, settling, deciding)
         windows = WindowPolicy(CAP_ROWS[backtest.options.executor], backtest.options.window)
@@ -167,6 +167,14 @@ class PreparedBacktest:
             window_rows_max=windows.rows_max,
         )
         return WindowLoop(observer, carry, step, journal, writer, windows, counts)
+
+    def _balance_rules(self) -> tuple[BalanceRule, ...]:
+        """Which balances of the run may be negative."""
+        config = self._backtest.config
+        if config.scenario.allow_negative_balances:
+            return (AnyBalance(),)
+        factors = {venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues}
+        return ShortPerpetuals(), MarginLoans("USDT", factors)
 
     def _settlements(self, flows: tuple[DueFlow, ...], observer: Observer) -> Settlements:
         """What changes balances at known instants, in the order in which it is settled."""

@@ -7,11 +7,12 @@ the run, as it does after an order.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from dataflow.execution.reconciliation import balance_mismatches
-from dataflow.graph.executors import Executor, Values
+from dataflow.graph.executors import Executor, Target, Values, value_of
 from dataflow.journal.recorder import Journal
+from dataflow.maths.deltas import Deltas
 from schemas.clock import Clock
 from schemas.errors import ReconciliationMismatchError
 from schemas.holdings import Holdings
@@ -20,6 +21,11 @@ from schemas.snapshot import MarketSnapshot
 
 _RELATIVE_TOLERANCE = 1e-9
 """Of the gross change of a key: what rounding may leave between the venue's statement and the expectation."""
+
+
+AT_EXCHANGE: Final[Target[Deltas]] = Target("expected_exchange_liquidation", tuple)
+AT_POOL: Final[Target[Deltas]] = Target("expected_pool_liquidation", tuple)
+"""What a liquidation is to change, where the mode can meet one."""
 
 
 class Liquidator(Protocol):
@@ -123,8 +129,6 @@ class Liquidations:
             )
 
     def _expected(self, row: LiquidationRow, liquidation: Liquidation) -> dict[str, float]:
-        kind = "exchange" if liquidation.closed else "pool"
-        node, known = f"expected_{kind}_liquidation", {**row.known, "liquidated_venue": liquidation.venue}
-        changes = self._executor.evaluate([node], known)[node]
-        assert isinstance(changes, tuple)
-        return dict(changes)
+        known = {**row.known, "liquidated_venue": liquidation.venue}
+        target = AT_EXCHANGE if liquidation.closed else AT_POOL
+        return dict(value_of(self._executor, target, known))

@@ -42,9 +42,7 @@ RAW_STAGE: Final = "market"
 TARGETS: Final = (
     "decision",
     "orders",
-    "holdings_after",
-    "transaction_cost_usd",
-    "triggered_move_usd",
+    "executed_order",
     "asset_share",
     "equity_share_class",
     "net_delta_usd",

@@ -5,10 +5,11 @@ call be checked. Both take what is known (inputs, or nodes already computed) and
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from inspect import Parameter, signature
 from operator import itemgetter
 from types import UnionType
-from typing import Annotated, Any, NamedTuple, Protocol, get_args, get_origin
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, cast, get_args, get_origin
 
 from hamilton.lifecycle import NodeExecutionHook
 from hamilton.lifecycle.base import BaseDoValidateInput
@@ -26,6 +27,22 @@ class Executor(Protocol):
     def evaluate(self, names: Sequence[str], known: Values) -> dict[str, object]:
         """Values of the nodes named, from what is known; intermediate nodes are computed as needed."""
         ...
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Target(Generic[T]):
+    """A node whose value the engine takes, and the type of it, to which the graph is held when it is built."""
+
+    name: str
+    kind: type[T]
+
+
+def value_of(executor: Executor, target: Target[T], known: Values) -> T:
+    """The value of one node. Its type is that of the target: ``proof`` compared it with what the node declares."""
+    return cast(T, executor.evaluate([target.name], known)[target.name])
 
 
 class Step(NamedTuple):

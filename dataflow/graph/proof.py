@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from inspect import signature
-from typing import Final, get_type_hints
+from typing import Any, Final, get_origin, get_type_hints
 
 from dataflow.graph.build import OBSERVE_STAGES, RAW_STAGE, Graph, Node
 from dataflow.graph.column_facts import declared_columns
+from dataflow.graph.executors import Target
 from dataflow.market.market import DATA_COLUMNS, requirement_of
 from schemas.errors import ConfigValidationError, EngineInitError
 from schemas.spelling import close_match
@@ -27,12 +28,19 @@ _REMEMBERED: Final = 1_024
 class Evaluation:
     """One kind of call of a graph: the nodes that are wanted, and the names of what is given for them.
 
-    what: how a message calls it. Nodes of ``given`` are known from an evaluation before.
+    what: how a message calls it. typed: targets whose type the engine relies on. Nodes of ``given`` are known from an
+    evaluation before.
     """
 
     what: str
     targets: tuple[str, ...]
     given: frozenset[str]
+    typed: tuple[Target[Any], ...] = ()
+
+    @classmethod
+    def of(cls, what: str, typed: tuple[Target[Any], ...], given: frozenset[str]) -> "Evaluation":
+        """An evaluation whose values the engine takes as of a type."""
+        return cls(what, tuple(target.name for target in typed), given, typed)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ def prove(graph: Graph, evaluations: Sequence[Evaluation], axes: Collection[str]
     """
     for evaluation in evaluations:
         _refuse_missing(graph, evaluation)
+        for target in evaluation.typed:
+            _refuse_other_type(graph, target)
     for node in graph.in_stages(OBSERVE_STAGES):
         _refuse_undeclared(node, axes)
     for name in sorted(graph.inputs & DATA_COLUMNS):
@@ -102,6 +112,18 @@ def _asked(graph: Graph, evaluation: Evaluation) -> Iterator[tuple[Node, str]]:
                 yield node, source
             elif source not in evaluation.given:
                 pending.append(source)
+
+
+def _refuse_other_type(graph: Graph, target: Target[Any]) -> None:
+    """Refuse a node that declares to give something else than the engine takes from it."""
+    declared, node = graph.hamilton.graph.nodes[target.name].type, graph.by_name[target.name]
+    kind = get_origin(declared) or declared
+    if not (isinstance(kind, type) and issubclass(kind, target.kind)):
+        raise EngineInitError(
+            f"node {node.name} ({node.module}) gives {declared}, the engine takes a {target.kind.__name__} from it",
+            node=node.name,
+            module=node.module,
+        )
 
 
 # -- frames

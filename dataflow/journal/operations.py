@@ -6,12 +6,6 @@ from schemas.models.orders import Order
 from schemas.operations import DeltaType
 
 
-def executed_price(handshake: ExecutionHandshake) -> float | None:
-    """Price of a trade, quote per base; None for anything else."""
-    price = handshake.execution_details.get("executed_price")
-    return float(price) if isinstance(price, int | float) else None
-
-
 def operation_fields(order: Order, handshake: ExecutionHandshake, seconds: float) -> dict[str, object]:
     """Fields of the OperationExecutionEvent of one attempted operation."""
     executed = handshake.execution_details.get("executed_amount")
@@ -41,7 +35,7 @@ def operation_fields(order: Order, handshake: ExecutionHandshake, seconds: float
             tuple(handshake.actual_deltas.items()),
             DeltaType.EXECUTION_DELTAS,
             order.operation,
-            executed_price(handshake),
+            handshake.traded_at,
             (handshake.fee_amount, handshake.fee_currency),
         ),
         "executed_amount": float(executed) if isinstance(executed, int | float) else None,

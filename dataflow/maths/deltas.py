@@ -7,7 +7,7 @@ before. A change that would leave no more than 1e-9 of itself behind takes the w
 from collections.abc import Mapping
 from typing import Final
 
-from schemas.instruments import a_token_key, cex_key, claim_key, debt_key, lst_key, perp_key, wallet_key
+from schemas.instruments import PositionKey, a_token_key, cex_key, claim_key, debt_key, lst_key, perp_key, wallet_key
 from schemas.units import BPS
 
 Deltas = tuple[tuple[str, float], ...]
@@ -42,6 +42,18 @@ def wallet_debit(token: str, amount: float, held: Held) -> Deltas:
     rest = amount - from_wrapped
     parts = ((wrapped, -from_wrapped), (native, -rest))
     return tuple((key, change) for key, change in parts if abs(change) > RESIDUE * amount)
+
+
+def fee_deltas(key: str, fee: float, held: Held) -> Deltas:
+    """A fee on the balance that pays it, > 0 is paid; ETH of the wallet is paid from WETH first.
+
+    >>> fee_deltas("okx:BaseToken:USDT", 2.0, {})
+    (('okx:BaseToken:USDT', -2.0),)
+    >>> fee_deltas("wallet:BaseToken:ETH", 2.0, {"wallet:BaseToken:WETH": 5.0})
+    (('wallet:BaseToken:WETH', -2.0),)
+    """
+    parsed = PositionKey.parse(key)
+    return wallet_debit(parsed.token, fee, held) if parsed.prefix == "wallet" else ((key, -fee),)
 
 
 def spot_trade_deltas(venue: str, base_asset: str, direction: int, amount: float, price: float) -> Deltas:

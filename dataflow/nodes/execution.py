@@ -1,7 +1,7 @@
-"""Execution: from one order of a decision to the balances after it, one node a step, run once an operation.
+"""Execution: from one order of a decision to the balances after it, one node a step.
 
-orders -> intent -> quote -> expected deltas -> order -> handshake -> settlements -> holdings after, and reconciliation
-of what the venue says against what was expected. The venue port is an input; nothing else here has an effect.
+orders -> intent -> quote -> expected deltas -> order, which is sent; its handshake -> reconciliation with what was
+expected -> settlements -> holdings after -> executed order. No node has an effect: the answer of the venue is an input.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +16,13 @@ from dataflow.maths.deltas import Deltas
 from dataflow.maths.lending import borrow_index, supply_index
 from dataflow.maths.perps import average_entry, realised_pnl
 from schemas.decisions import DecisionRule
-from schemas.errors import ExpectedDeltaError, HandshakeInvalidError, JsonScalar, PositionMismatchError
+from schemas.errors import ExpectedDeltaError, JsonScalar
 from schemas.holdings import Holdings
 from schemas.instruments import DUST_TOKENS, PositionKey, PositionType, cex_key, lst_key, wallet_key
 from schemas.intents import OrderIntent
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import DeltaType, ExecutionMode, ExecutionStatus, OperationType, OrderType
-from schemas.port import OrderPort
 from schemas.snapshot import MarketSnapshot
 from schemas.units import BPS, Column
 
@@ -71,6 +70,28 @@ class Reconciliation:
     def success(self) -> bool:
         """Whether every key changed as expected."""
         return not self.mismatches
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedOrder:
+    """A confirmed order and all that follows from it; where it was not as expected, nothing follows.
+
+    cost_usd and triggered_move_usd: USD. before, after: balances around it.
+    """
+
+    order: Order
+    handshake: ExecutionHandshake
+    reconciliation: Reconciliation
+    settlements: tuple[Settlement, ...]
+    cost_usd: float
+    triggered_move_usd: float
+    before: Holdings
+    after: Holdings
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether less was done than was ordered, rounding aside."""
+        return self.handshake.executed_amount(self.order.amount) < self.order.amount * (1.0 - calculators.RESIDUE)
 
 
 @tag(stage="orders")
@@ -267,74 +288,40 @@ def _level(intent: OrderIntent, quote: Quote, fraction: float | None, sign: int)
     return level if level > 0.0 else None
 
 
-@tag(stage="handshakes")
-def execution_handshake(order: Order, venue_port: OrderPort) -> ExecutionHandshake:
-    """The venue's answer.
+@tag(stage="reconciliation")
+def fill(execution_handshake: ExecutionHandshake, reconciliation: Reconciliation) -> ExecutionHandshake | None:
+    """The venue's answer where it confirms the order and changed what was expected; None for any other.
 
-    Errors: RoutingError (VEN-001), InterfaceNotFoundError (VEN-004); HandshakeInvalidError (EXEC-008) where the
-    answer is about another operation.
-    Source: [domain] 5.3.
+    Source: [domain] 5.6, nothing heals itself.
     """
-    handshake = venue_port.execute(order)
-    if handshake.operation_id != order.operation_id:
-        raise HandshakeInvalidError(
-            f"the venue answered about {handshake.operation_id}, not {order.operation_id}; the fill is unknown",
-            operation_id=order.operation_id,
-            venue=order.venue,
-        )
-    return handshake
+    is_booked = execution_handshake.was_successful() and reconciliation.success
+    return execution_handshake if is_booked else None
 
 
-@tag(stage="handshakes")
+@tag(stage="reconciliation")
 def settlements(
-    order: Order, execution_handshake: ExecutionHandshake, holdings: Holdings, snapshot: MarketSnapshot
+    order: Order, fill: ExecutionHandshake | None, holdings: Holdings, snapshot: MarketSnapshot
 ) -> tuple[Settlement, ...]:
     """What follows the fill: profit realised on a perpetual, credited in its margin token, and the fee.
 
     Source: [domain] 4.2, 5.4 and ruling 27.
     """
-    if execution_handshake.status is not ExecutionStatus.CONFIRMED:
+    if fill is None:
         return ()
     following: list[Settlement] = []
-    after = holdings.applied(execution_handshake.actual_deltas.items())
+    after = holdings.applied(fill.actual_deltas.items())
     if order.operation is OperationType.PERP_TRADE:
-        (key, change), *_ = execution_handshake.actual_deltas.items()
-        fill = _executed_price(execution_handshake)
-        realised = realised_pnl(holdings.units[key], holdings.entry_price[key], change, fill)
+        (key, change), *_ = fill.actual_deltas.items()
+        realised = realised_pnl(holdings.units[key], holdings.entry_price[key], change, fill.executed_price)
         if realised != 0.0:
-            gained = snapshot.margin_units(realised, _mid_price(execution_handshake))
+            gained = snapshot.margin_units(realised, fill.mid_price)
             credited: Deltas = ((cex_key(order.venue, snapshot.margin_token), gained),)
             following.append(Settlement(DeltaType.REALIZED_PNL, credited))
             after = after.applied(credited)
-    if execution_handshake.fee_amount > 0.0:
-        charged = calculators.snapped(_fee_deltas(order, execution_handshake, after), after.units)
-        following.append(Settlement(DeltaType.FEE, charged))
+    if fill.fee_amount > 0.0:
+        charged = calculators.fee_deltas(order.fee_key(fill.fee_currency), fill.fee_amount, after.units)
+        following.append(Settlement(DeltaType.FEE, calculators.snapped(charged, after.units)))
     return tuple(following)
-
-
-def _executed_price(handshake: ExecutionHandshake) -> float:
-    price = handshake.execution_details.get("executed_price")
-    if not isinstance(price, int | float):
-        raise HandshakeInvalidError(
-            "a confirmed trade gives no executed_price", operation_id=handshake.operation_id, field="executed_price"
-        )
-    return float(price)
-
-
-def _mid_price(handshake: ExecutionHandshake) -> float:
-    """Price without slippage at which a trade was done: that of the instant, at which what it yields is converted."""
-    mid = handshake.execution_details.get("mid_price")
-    return float(mid) if isinstance(mid, int | float) else _executed_price(handshake)
-
-
-def _fee_deltas(order: Order, handshake: ExecutionHandshake, after: Holdings) -> Deltas:
-    """The fee on the balance that pays it: the venue's USDT for a trade, the wallet for gas."""
-    fee = handshake.fee_amount
-    if order.is_cex_trade():
-        return ((cex_key(order.venue, handshake.fee_currency), -fee),)
-    if handshake.fee_currency != "ETH":
-        return ((wallet_key(handshake.fee_currency), -fee),)
-    return calculators.wallet_debit("ETH", fee, after.units)
 
 
 def fee_usd(order: Order, handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
@@ -346,32 +333,29 @@ def fee_usd(order: Order, handshake: ExecutionHandshake, snapshot: MarketSnapsho
     return handshake.fee_amount * price
 
 
-@tag(stage="handshakes")
-def transaction_cost_usd(order: Order, execution_handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
+@tag(stage="reconciliation")
+def transaction_cost_usd(order: Order, fill: ExecutionHandshake | None, snapshot: MarketSnapshot) -> float:
     """What the operation cost: fee, gas, fee of a flash loan, and slippage against the mid price.
 
     Units:  USD.
     Sign:   >= 0 at the quoted price; < 0 where a fill so much better than the mid price brings more than the fee.
     Source: [domain] ruling 23.
     """
-    handshake = execution_handshake
-    if handshake.status is not ExecutionStatus.CONFIRMED:
+    if fill is None:
         return 0.0
-    fee = fee_usd(order, handshake, snapshot)
+    fee = fee_usd(order, fill, snapshot)
     if order.operation is OperationType.SWAP:
-        return fee + _swap_gap_usd(order, handshake, snapshot)
+        return fee + _swap_gap_usd(order, fill, snapshot)
     if order.operation is OperationType.FLASH_REPAY:
         lent_usd = order.amount * snapshot.price(order.source_token)
         return fee + lent_usd * (order.flash_fee_bps or 0.0) * BPS
-    mid = handshake.execution_details.get("mid_price")
-    if not order.is_cex_trade() or not isinstance(mid, int | float):
+    if not order.is_cex_trade() or "mid_price" not in fill.execution_details:
         return fee
-    executed = handshake.execution_details.get("executed_amount", order.amount)
-    assert isinstance(executed, int | float)
-    slipped = order.direction * float(executed) * (_executed_price(handshake) - float(mid))
+    executed, mid = fill.executed_amount(order.amount), fill.mid_price
+    slipped = order.direction * executed * (fill.executed_price - mid)
     if order.operation is not OperationType.PERP_TRADE:
         return fee + slipped * snapshot.price(snapshot.quote_token)
-    return fee + _margin_usd(snapshot.margin_units(slipped, float(mid)), order.venue, snapshot)
+    return fee + _margin_usd(snapshot.margin_units(slipped, mid), order.venue, snapshot)
 
 
 def _margin_usd(units: float, venue: str, snapshot: MarketSnapshot) -> float:
@@ -379,9 +363,9 @@ def _margin_usd(units: float, venue: str, snapshot: MarketSnapshot) -> float:
     return units * snapshot.price_at(venue, snapshot.margin_token)
 
 
-@tag(stage="handshakes")
+@tag(stage="reconciliation")
 def triggered_move_usd(
-    order: Order, execution_handshake: ExecutionHandshake, holdings: Holdings, snapshot: MarketSnapshot
+    order: Order, fill: ExecutionHandshake | None, holdings: Holdings, snapshot: MarketSnapshot
 ) -> float:
     """Profit of a position between the row's mark and the level at which it had been closed before the row.
 
@@ -392,26 +376,25 @@ def triggered_move_usd(
     Sign:   > 0 where the level is better than the mark.
     Source: [domain] rulings 23, 26 and 27.
     """
-    handshake = execution_handshake
-    if order.order_type is not OrderType.LIMIT or handshake.status is not ExecutionStatus.CONFIRMED:
+    if order.order_type is not OrderType.LIMIT or fill is None:
         return 0.0
-    (key, change), *_ = handshake.actual_deltas.items()
-    entry, level, mark = holdings.entry_price[key], _mid_price(handshake), snapshot.value_of("perp_mark", order.venue)
+    (key, change), *_ = fill.actual_deltas.items()
+    entry, level, mark = holdings.entry_price[key], fill.mid_price, snapshot.value_of("perp_mark", order.venue)
     at_level = snapshot.margin_units(-change * (level - entry), level)
     at_mark = snapshot.margin_units(-change * (mark - entry), mark)
     return _margin_usd(at_level - at_mark, order.venue, snapshot)
 
 
-def _swap_gap_usd(order: Order, handshake: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
+def _swap_gap_usd(order: Order, fill: ExecutionHandshake, snapshot: MarketSnapshot) -> float:
     """What a swap gives up: slippage, and for a staking token the market's gap to the oracle ratio.
 
     Source: [domain] ruling 23.
     """
-    token, received = order.source_token, handshake.actual_deltas[wallet_key(order.target_token)]
+    token, received = order.source_token, fill.actual_deltas[wallet_key(order.target_token)]
     if token in DUST_TOKENS:
-        worth = -handshake.actual_deltas[wallet_key(token)] * snapshot.value_of("dust_price_eth", token)
+        worth = -fill.actual_deltas[wallet_key(token)] * snapshot.value_of("dust_price_eth", token)
     else:
-        worth = -handshake.actual_deltas[lst_key(token)] * snapshot.value_of("lst_oracle_ratio", token)
+        worth = -fill.actual_deltas[lst_key(token)] * snapshot.value_of("lst_oracle_ratio", token)
     return (worth - received) * snapshot.eth_price
 
 
@@ -431,9 +414,7 @@ def reconciliation(
     actual = execution_handshake.actual_deltas
     if execution_handshake.status is not ExecutionStatus.CONFIRMED:
         return Reconciliation(len(order.expected_deltas), len(actual), ())
-    executed = execution_handshake.execution_details.get("executed_amount", order.amount)
-    assert isinstance(executed, int | float)
-    filled = float(executed) / order.amount
+    filled = execution_handshake.executed_amount(order.amount) / order.amount
     expected = {delta.position_key: delta.delta_amount * filled for delta in order.expected_deltas}
     mismatches = tuple(
         Mismatch(key, expected.get(key, 0.0), actual.get(key, 0.0))
@@ -446,30 +427,46 @@ def reconciliation(
 
 @tag(stage="reconciliation")
 def holdings_after(
-    order: Order,
-    execution_handshake: ExecutionHandshake,
-    settlements: tuple[Settlement, ...],
-    reconciliation: Reconciliation,
-    holdings: Holdings,
+    fill: ExecutionHandshake | None, settlements: tuple[Settlement, ...], holdings: Holdings
 ) -> Holdings:
-    """Balances and entry prices once fill, realised profit and fee are applied.
+    """Balances and entry prices once fill, realised profit and fee are applied; those before, where there is no fill.
 
-    Errors: PositionMismatchError (EXEC-007) where the changes are not those expected: nothing heals itself.
     Source: [domain] 5.6.
     """
-    if not reconciliation.success:
-        first = reconciliation.mismatches[0]
-        raise PositionMismatchError(
-            f"{order.operation.value} changed {first.position_key} by {first.actual!r}, expected {first.expected!r}; "
-            f"{len(reconciliation.mismatches)} key(s) differ",
-            operation_id=order.operation_id,
-            position_key=first.position_key,
-        )
-    after = holdings.applied(execution_handshake.actual_deltas.items())
-    for key, change in execution_handshake.actual_deltas.items():
+    if fill is None:
+        return holdings
+    after = holdings.applied(fill.actual_deltas.items())
+    for key, change in fill.actual_deltas.items():
         if PositionKey.parse(key).position_type is PositionType.PERP:
-            fill = _executed_price(execution_handshake)
-            after = after.entered(key, average_entry(holdings.units[key], holdings.entry_price[key], change, fill))
+            entry = average_entry(holdings.units[key], holdings.entry_price[key], change, fill.executed_price)
+            after = after.entered(key, entry)
     for settlement in settlements:
         after = after.applied(settlement.deltas)
     return after
+
+
+@tag(stage="reconciliation")
+def executed_order(
+    order: Order,
+    execution_handshake: ExecutionHandshake,
+    reconciliation: Reconciliation,
+    settlements: tuple[Settlement, ...],
+    transaction_cost_usd: float,
+    triggered_move_usd: float,
+    holdings: Holdings,
+    holdings_after: Holdings,
+) -> ExecutedOrder:
+    """Everything that an answered order leads to, in one value.
+
+    Source: [domain] 5.6.
+    """
+    return ExecutedOrder(
+        order,
+        execution_handshake,
+        reconciliation,
+        settlements,
+        transaction_cost_usd,
+        triggered_move_usd,
+        holdings,
+        holdings_after,
+    )

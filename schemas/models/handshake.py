@@ -82,6 +82,33 @@ class ExecutionHandshake(Message):
         """Whether the order left no trace because its atomic group failed."""
         return self.status is ExecutionStatus.ROLLED_BACK
 
+    def executed_amount(self, ordered: float) -> float:
+        """Amount that was done; all that was ordered where the venue says no other."""
+        amount = self.execution_details.get("executed_amount")
+        return float(amount) if _is_number(amount) else ordered
+
+    @property
+    def traded_at(self) -> float | None:
+        """Price at which a trade was done, quote per base; None for anything that is no trade."""
+        price = self.execution_details.get("executed_price")
+        return float(price) if _is_number(price) else None
+
+    @property
+    def executed_price(self) -> float:
+        """Price of a trade, quote per base; HandshakeInvalidError (EXEC-008) where the venue says none."""
+        price = self.traded_at
+        if price is None:
+            raise HandshakeInvalidError(
+                "a confirmed trade gives no executed_price", operation_id=self.operation_id, field="executed_price"
+            )
+        return price
+
+    @property
+    def mid_price(self) -> float:
+        """Price of a trade without slippage: that of the instant, at which what the trade yields is converted."""
+        mid = self.execution_details.get("mid_price")
+        return float(mid) if _is_number(mid) else self.executed_price
+
     def get_net_position_change(self) -> dict[str, float]:
         """Return a copy of the actual deltas, without the fee."""
         return dict(self.actual_deltas)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from pydantic import Field, ValidationError, model_validator
 
 from schemas.errors import InvalidPositionKeyError, OrderFormatError, OrderValidationError
-from schemas.instruments import PositionKey, VenueKind
+from schemas.instruments import PositionKey, VenueKind, cex_key, wallet_key
 from schemas.models.message import (
     Count,
     Details,
@@ -231,6 +231,10 @@ class Order(Message):
     def is_cex_trade(self) -> bool:
         """Whether the order trades spot or a perpetual at an exchange."""
         return self.operation in CEX_TRADES
+
+    def fee_key(self, currency: str) -> str:
+        """Key of the balance that pays a fee: that of the exchange for a trade, of the wallet for all else."""
+        return cex_key(self.venue, currency) if self.is_cex_trade() else wallet_key(currency)
 
     def is_defi_operation(self) -> bool:
         """Whether the order is a lending, staking, swap or flash-loan operation on chain."""

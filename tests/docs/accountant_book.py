@@ -20,7 +20,6 @@ from dataflow.venues.faults.report import FaultReport, InjectedFault
 from dataflow.venues.simulated.clock import SimulatedClock
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.decisions import DecisionRule
-from schemas.instruments import cex_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.port import OrderPort
@@ -181,8 +180,7 @@ class Book:
 
     def paid_by(self, fill: Fill) -> str:
         """Key of the balance that paid the fee."""
-        currency = fill.handshake.fee_currency
-        return cex_key(fill.order.venue, currency) if fill.order.is_cex_trade() else wallet_key(currency)
+        return fill.order.fee_key(fill.handshake.fee_currency)
 
 
 def make_book(name: str, root: Path) -> Book:

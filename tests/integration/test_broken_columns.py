@@ -24,7 +24,7 @@ from schemas.frames import FRAME_ERRORS
 from schemas.models.events import EVENT_TYPES
 from schemas.models.handshake import ExecutionHandshake
 from tests.support.data_sets import violent_data_set
-from tests.support.faults import break_node, nan_at_last, nan_everywhere, out_of_bounds, overstate_deltas
+from tests.support.faults import break_node, nan_at_last, nan_everywhere, out_of_bounds, overstate_deltas, spoil_answers
 from tests.support.runs import prepared
 
 MODE = "btc_basis"
@@ -123,7 +123,7 @@ def test_a_calculator_that_gives_no_number_is_an_error_of_the_deltas(
 def test_an_answer_in_a_wrong_unit_is_an_error_of_the_handshakes(
     executor: ExecutorName, stopped: Callable[[ExecutorName], PlatformError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    break_node(monkeypatch, execution, "execution_handshake", _price_in_wei)
+    spoil_answers(monkeypatch, _price_in_wei)
     assert stopped(executor).code == FRAME_ERRORS["handshakes"].code
 
 
@@ -156,7 +156,7 @@ def test_books_that_cannot_be_stop_a_run_alike_and_leave_no_hole_in_its_log(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    break_node(monkeypatch, execution, "execution_handshake", _fee_of_a_fortune)
+    spoil_answers(monkeypatch, _fee_of_a_fortune)
     assert stopped(executor).code is ErrorCode.POS_RECONCILIATION_MISMATCH
     (log_dir,) = (tmp_path / "logs").glob("*/*")
     numbers = sorted(int(str(event["order"])) for kind in EVENT_TYPES for event in read_events(log_dir, kind))

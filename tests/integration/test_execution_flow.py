@@ -256,7 +256,7 @@ class TestDependentOrders:
         desk = Desk(tmp_path, {**UNITS, WALLET: 10.0, USDT: 0.0})
         outcome = desk.process([transfer("wallet", "binance", "USDT", 40_000.0, INTENT), BUY, SHORT])
         assert (outcome.attempted, outcome.failed) == (1, 1)
-        assert len(outcome.lost) == 3
+        assert len(outcome.unfinished.lost) == 3
 
     def test_identifiers_number_attempted_operations_alone(self, tmp_path: Path) -> None:
         desk = Desk(tmp_path, {**UNITS, USDT: 100.0})

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from dataflow.execution.balance_rules import MarginLoans, ShortPerpetuals
+from dataflow.execution.decision import Decision, Outcome
 from dataflow.execution.gateway import Delivery, ExecutionPolicy
 from dataflow.execution.system_clock import SYSTEM_CLOCK
-from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
+from dataflow.execution.tight_loop import TightLoop
 from dataflow.graph.risk_flags import RiskFlags
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.interim import PassedBooks
@@ -106,6 +108,9 @@ def _rough_values(books: Sequence[Holdings], prices: Mapping[str, float]) -> dic
     }
 
 
+COLLATERAL: Final = {"binance": 0.95, "okx": 0.95}
+"""Share of the value of coins that backs perpetuals and loans."""
+
 PortWrapper = Callable[[OrderPort, SimulatedWorld], OrderPort]
 
 
@@ -125,7 +130,14 @@ class Desk:
         perps = [key for key in self.units if ":PerpPosition:" in key]
         entries = {key: self.entry_price.get(key, 0.0) for key in perps}
         self.holdings = Holdings(dict(self.units), entries)
-        self.world = SimulatedWorld(self.costs, False, SNAPSHOT, self.holdings, lending_terms(USDT=0.78, weETH=0.8))
+        self.world = SimulatedWorld(
+            self.costs,
+            False,
+            SNAPSHOT,
+            self.holdings,
+            lending_terms(USDT=0.78, weETH=0.8),
+            collateral_factor=COLLATERAL,
+        )
         self.clock = SimulatedClock(lambda: self.world.instant)
         port: OrderPort = SimulatedPort(self.world, CATALOGUE, self.venues)
         reached = port if self.wrap is None else self.wrap(port, self.world)
@@ -149,7 +161,7 @@ class Desk:
 
     def _process(self, intents: Sequence[OrderIntent], journal: Journal) -> Outcome:
         backtest = prepared("btc_basis")
-        loop = TightLoop(
+        loop = TightLoop.over(
             backtest.executor,
             journal,
             self.delivery,
@@ -157,13 +169,11 @@ class Desk:
             self.policy,
             clock=SYSTEM_CLOCK,
             seed=SEED,
-            collateral_factor={"binance": 0.95, "okx": 0.95},
-            allow_negative_balances=False,
+            rules=(ShortPerpetuals(), MarginLoans("USDT", COLLATERAL)),
         )
         known = {
             **backtest.parameters.inputs,
             "costs": self.costs,
-            "venue_port": self.delivery,
             "orders": list(intents),
         }
         decision = Decision(TIMESTAMP, RULE, list(intents), SNAPSHOT, self.prices, known)

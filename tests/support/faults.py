@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dataflow.execution.gateway import Delivery
 from dataflow.venues.simulated.world import SimulatedWorld
 from schemas.units import Column
 
@@ -57,3 +58,8 @@ def overstate_deltas(monkeypatch: pytest.MonkeyPatch, factor: float = 1.1) -> No
         return confirmed(self, order, tuple((key, factor * change) for key, change in deltas), *rest)
 
     monkeypatch.setattr(SimulatedWorld, "confirmed", overstated)
+
+
+def spoil_answers(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any], Any]) -> None:
+    """Let the gateway hand on ``spoil`` of every answer to an order."""
+    monkeypatch.setattr(Delivery, "execute", _spoilt(Delivery.execute, spoil))

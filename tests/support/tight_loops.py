@@ -8,9 +8,11 @@ from typing import Final
 import numpy as np
 import orjson
 
+from dataflow.execution.balance_rules import AnyBalance, BalanceRule, MarginLoans, ShortPerpetuals
+from dataflow.execution.decision import Decision, Outcome
 from dataflow.execution.gateway import Delivery, ExecutionPolicy
 from dataflow.execution.system_clock import SYSTEM_CLOCK
-from dataflow.execution.tight_loop import Decision, Outcome, TightLoop
+from dataflow.execution.tight_loop import TightLoop
 from dataflow.graph.risk_flags import RiskFlags
 from dataflow.graph.state import PositionGroups
 from dataflow.journal.interim import PassedBooks
@@ -95,7 +97,7 @@ class Bench:
         """Execute one decision; None where it stopped the run, whose error is then in ``error`` and on record."""
         with DomainEventLogger(self.log_dir, CORRELATION_ID, PID) as log:
             journal = Journal(log, Envelope(CORRELATION_ID, PID, log.real_utc_time), FACTS)
-            loop = TightLoop(
+            loop = TightLoop.over(
                 prepared("pure_lending_eth").executor,
                 journal,
                 self.delivery,
@@ -103,8 +105,7 @@ class Bench:
                 self._policy,
                 clock=SYSTEM_CLOCK,
                 seed=7,
-                collateral_factor=dict.fromkeys(self.venues, 0.95),
-                allow_negative_balances=self.allow_negative_balances,
+                rules=(AnyBalance(),) if self.allow_negative_balances else self._rules(),
             )
             outcome, passed = None, PassedBooks()
             try:
@@ -119,8 +120,11 @@ class Bench:
             journal.flush(np.zeros(0, dtype="datetime64[s]"), {}, np.zeros(0, dtype=np.bool_))
         return outcome
 
+    def _rules(self) -> tuple[BalanceRule, ...]:
+        return ShortPerpetuals(), MarginLoans("USDT", dict.fromkeys(self.venues, 0.95))
+
     def _decision(self, orders: Sequence[OrderIntent]) -> Decision:
-        known = {"orders": list(orders), "costs": self.costs, "venue_port": self.delivery, "mode": "test"}
+        known = {"orders": list(orders), "costs": self.costs, "mode": "test"}
         return Decision(
             timestamp=TIMESTAMP,
             rule=RULE,

@@ -277,6 +277,7 @@ RAISED_BY: Mapping[str, str] = {
     "DATA-004": f"{_LOADING}::test_a_missing_candle_is_a_gap",
     "DATA-005": "tests/unit/components/test_strategy_manager_deltas.py",
     "STRAT-002": "tests/unit/components/test_strategy_manager_deltas.py",
+    "STRAT-003": "tests/unit/engine/test_proof.py::test_what_is_no_list_of_intents_is_strat_003",
     "ENGINE-001": "tests/unit/engine/test_proof.py::test_a_part_is_refused_for_its_input_and_then_for_its_frame",
     "ENGINE-003": "tests/unit/records/test_results_store.py",
     "ENGINE-004": "tests/unit/cli/test_bad_input.py::test_what_nobody_expected_is_one_line",

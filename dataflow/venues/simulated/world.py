@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from dataflow.maths.costs import CostModel
-from dataflow.maths.deltas import Deltas, snapped, wallet_debit
+from dataflow.maths.deltas import Deltas, fee_deltas, snapped
 from dataflow.maths.perps import average_entry, realised_pnl
 from dataflow.venues.simulated.pool import LendingTerms
-from schemas.errors import ErrorCode, JsonScalar
+from schemas.errors import ErrorCode, JsonScalar, VenueConfigError
 from schemas.holdings import Holdings
 from schemas.instruments import PositionKey, PositionType, cex_key, perp_key, wallet_key
 from schemas.models.handshake import ExecutionHandshake
@@ -101,28 +101,21 @@ class SimulatedWorld:
 
     def book(self, order: Order, handshake: ExecutionHandshake) -> None:
         """Change the venue's own balances by a fill: its deltas, the profit it realises and its fee."""
-        before, price = self.books, handshake.execution_details.get("executed_price")
+        before = self.books
         after = before.applied(handshake.actual_deltas.items())
         for key, change in handshake.actual_deltas.items():
             if PositionKey.parse(key).position_type is PositionType.PERP:
-                assert isinstance(price, float)
-                units, entry = before.units[key], before.entry_price[key]
+                units, entry, price = before.units[key], before.entry_price[key], handshake.executed_price
                 after = after.entered(key, average_entry(units, entry, change, price))
                 realised = realised_pnl(units, entry, change, price)
                 if realised != 0.0:
-                    mid = handshake.execution_details.get("mid_price", price)
-                    assert isinstance(mid, float)
-                    gained = self.snapshot.margin_units(realised, mid)
+                    gained = self.snapshot.margin_units(realised, handshake.mid_price)
                     after = after.applied([(cex_key(order.venue, self.snapshot.margin_token), gained)])
         if handshake.fee_amount > 0.0:
-            after = after.applied(snapped(self._fee_deltas(order, handshake, after), after.units))
+            charged = fee_deltas(order.fee_key(handshake.fee_currency), handshake.fee_amount, after.units)
+            after = after.applied(snapped(charged, after.units))
         self.books = after
         self.answers[order.operation_id] = handshake
-
-    def _fee_deltas(self, order: Order, handshake: ExecutionHandshake, after: Holdings) -> Deltas:
-        if order.is_cex_trade():
-            return ((cex_key(order.venue, handshake.fee_currency), -handshake.fee_amount),)
-        return wallet_debit(handshake.fee_currency, handshake.fee_amount, after.units)
 
     def refused(self, order: Order, code: ErrorCode, message: str) -> ExecutionHandshake:
         """A failed order that changed nothing."""
@@ -177,13 +170,20 @@ class SimulatedWorld:
         held, entry = self.books.units[key], self.books.entry_price[key]
         mark = snapshot.value_of("perp_mark", venue)
         coins = after.units.get(cex_key(venue, base), 0.0)
-        coins_usd = coins * snapshot.value_of("spot_price", venue) if coins else 0.0
+        coins_usd = coins * snapshot.value_of("spot_price", venue) * self._backing_share(venue) if coins else 0.0
         usdt = after.units.get(cex_key(venue, "USDT"), 0.0)
         profit = held * (mark - entry) + (0.0 if fill_price is None else (units - held) * (mark - fill_price))
         if snapshot.margin_token != "USDT":  # paid in coins at the mark, which are worth the price of the coin
             profit *= snapshot.value_of("spot_price", venue) / mark
-        backing = self.collateral_factor.get(venue, 0.0) * coins_usd + usdt + profit
+        backing = coins_usd + usdt + profit
         return backing / (abs(units) * mark)
+
+    def _backing_share(self, venue: str) -> float:
+        """Share of the value of its coins that an exchange takes as margin; CONFIG-004 where its file says none."""
+        share = self.collateral_factor.get(venue)
+        if share is None:
+            raise VenueConfigError(f"{venue} holds coins and has no collateral_factor: write it", venue=venue)
+        return share
 
     def gas(self, order: Order, item: str, deltas: Deltas) -> Fee | None:
         """Gas fee and its currency, paid from the wallet after the changes; None where the wallet cannot pay it.

@@ -11,12 +11,13 @@ import pytest
 
 from dataflow.engine.backtest import Backtest, EngineOptions, ExecutorName
 from dataflow.engine.inputs import evaluations
+from dataflow.execution.decision import checked_intents
 from dataflow.graph.build import OBSERVE_STAGES, Graph, Node
 from dataflow.graph.executors import Values
 from dataflow.graph.proof import Evaluation, prove
 from dataflow.market.market import DATA_COLUMNS
 from dataflow.market.synthetic.random_markets import random_market
-from schemas.errors import ConfigValidationError, EngineInitError, ErrorCode, PlatformError
+from schemas.errors import ConfigValidationError, EngineInitError, ErrorCode, InvalidStrategyOutputError, PlatformError
 from schemas.models.config_base import ModeName
 from strategies.registry import MODES
 from tests.support.runs import prepared, run_in_memory
@@ -216,6 +217,19 @@ def test_a_part_is_refused_for_its_input_and_then_for_its_frame() -> None:
     known = PART.replace("equity_usdt", "wallet_value_usd")
     with pytest.raises(EngineInitError, match=r"tax_value_usd .* the exposure frame has no column"):
         with_strategy(STRATEGY + known, value_parts=parts)
+
+
+def test_a_type_that_the_engine_cannot_take_is_refused() -> None:
+    text = STRATEGY.replace("-> list[OrderIntent]", "-> dict[str, float]")
+    with pytest.raises(EngineInitError, match=r"node orders .* the engine takes a list"):
+        with_strategy(text)
+
+
+@pytest.mark.parametrize("asked", [None, (), [1]])
+def test_what_is_no_list_of_intents_is_strat_003(asked: object) -> None:
+    with pytest.raises(InvalidStrategyOutputError, match="node orders gave"):
+        checked_intents(asked)
+    assert InvalidStrategyOutputError.code.value == "STRAT-003"
 
 
 def test_a_summand_of_another_unit_is_refused() -> None:

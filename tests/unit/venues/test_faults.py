@@ -70,7 +70,9 @@ class Bench:
             {"WETH": 1.0},
         )
         units = {USDT: 100_000.0, ETH: 10.0, PERP: 0.0, WALLET: 1_000.0, WETH: 5.0, DEBT: 0.0}
-        self.world = SimulatedWorld(CostModel.free(), False, snapshot, Holdings(units, {PERP: 0.0}))
+        self.world = SimulatedWorld(
+            CostModel.free(), False, snapshot, Holdings(units, {PERP: 0.0}), collateral_factor={"binance": 0.95}
+        )
         self.clock = SimulatedClock()
         self.told: list[InjectedFault] = []
         self.port = FaultyPort(
