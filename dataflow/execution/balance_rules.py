@@ -56,7 +56,7 @@ class MarginLoans:
             return 0.0
         backing, coins = 0.0, holdings.units.get(cex_key(key.venue, base), 0.0)
         if coins > 0.0:
-            backing += self._share(key.venue) * coins * snapshot.value_of("spot_price", key.venue)
+            backing += self.collateral_factor[key.venue] * coins * snapshot.value_of("spot_price", key.venue)
         perp = perp_key(key.venue, base)
         units = holdings.units.get(perp, 0.0)
         if units != 0.0:
@@ -64,10 +64,6 @@ class MarginLoans:
             backing += max(profit, 0.0)
         return min(0.0, -backing)
 
-    def _share(self, venue: str) -> float:
-        if venue not in self.collateral_factor:
-            raise VenueConfigError(f"{venue} holds coins and has no collateral_factor: write it", venue=venue)
-        return self.collateral_factor[venue]
 
 
 def refuse_negative(rules: Sequence[BalanceRule], holdings: Holdings, snapshot: MarketSnapshot, timestamp: str) -> None:

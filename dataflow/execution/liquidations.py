@@ -131,4 +131,5 @@ class Liquidations:
     def _expected(self, row: LiquidationRow, liquidation: Liquidation) -> dict[str, float]:
         known = {**row.known, "liquidated_venue": liquidation.venue}
         target = AT_EXCHANGE if liquidation.closed else AT_POOL
-        return dict(value_of(self._executor, target, known))
+        changes = value_of(self._executor, target, known)
+        return dict(changes)

@@ -7,6 +7,7 @@ units times the prices given, since no mode's graph values them.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import orjson

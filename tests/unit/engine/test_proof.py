@@ -13,7 +13,7 @@ from dataflow.engine.backtest import Backtest, EngineOptions, ExecutorName
 from dataflow.engine.inputs import evaluations
 from dataflow.execution.decision import checked_intents
 from dataflow.graph.build import OBSERVE_STAGES, Graph, Node
-from dataflow.graph.executors import Values
+from dataflow.graph.executors import Target, Values
 from dataflow.graph.proof import Evaluation, prove
 from dataflow.market.market import DATA_COLUMNS
 from dataflow.market.synthetic.random_markets import random_market
@@ -220,9 +220,12 @@ def test_a_part_is_refused_for_its_input_and_then_for_its_frame() -> None:
 
 
 def test_a_type_that_the_engine_cannot_take_is_refused() -> None:
-    text = STRATEGY.replace("-> list[OrderIntent]", "-> dict[str, float]")
-    with pytest.raises(EngineInitError, match=r"node orders .* the engine takes a list"):
-        with_strategy(text)
+    graph, _, axes = contract("btc_basis")
+    asked = Evaluation.of(
+        "a decision", (Target("orders", dict),), frozenset({*graph.inputs, *graph.by_name}) - {"orders"}
+    )
+    assert "node orders (strategies" in (message := refusal(graph, (asked,), axes).message)
+    assert "the engine takes a dict" in message
 
 
 @pytest.mark.parametrize("asked", [None, (), [1]])
