@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from schemas.errors import NegativePositionError, VenueConfigError
+from schemas.errors import NegativePositionError
 from schemas.holdings import Holdings
 from schemas.instruments import PositionKey, PositionType, cex_key, perp_key
 from schemas.snapshot import MarketSnapshot
@@ -63,7 +63,6 @@ class MarginLoans:
             profit = units * (snapshot.value_of("perp_mark", key.venue) - holdings.entry_price[perp])
             backing += max(profit, 0.0)
         return min(0.0, -backing)
-
 
 
 def refuse_negative(rules: Sequence[BalanceRule], holdings: Holdings, snapshot: MarketSnapshot, timestamp: str) -> None:
