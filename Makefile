@@ -41,7 +41,7 @@ laws: setup ## hold the laws of long runs, and try every property of the configu
 
 soak: setup ## run SEEDS (200) random markets of every mode under a storm of faults, and check the laws after each
 	$(RUN_TESTS) -m soak
-	$(BIN)/basis simulate --seeds $(SEEDS) --faults storm
+	$(BIN)/basis simulate --seeds $(SEEDS) --faults storm --trade-rules
 
 crash: setup ## kill runs at every step, stop them by signals, fill their disks
 	$(RUN_TESTS) -m crash

@@ -1,5 +1,6 @@
 """A mode as a run needs it: its graph, parameters and executor, from its configuration; no market and no state."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ from dataflow.graph.validation import CallCheck
 from dataflow.market.market import CANDLE_COLUMNS, DUST_PRICE, REWARD_FEED, STABLE_PRICE, MarketRequest
 from dataflow.market.series import prediction_series
 from schemas.clock import Clock
-from schemas.instruments import cex_key, wallet_key
+from schemas.instruments import PositionKey, cex_key, wallet_key
 from schemas.models.config import RunConfig
 from schemas.models.results import EventDetail
+from schemas.operations import OperationType
 from schemas.units import SECONDS_PER_HOUR, Column
 from strategies.registry import MODES
 from strategies.rules import ModeSpec
@@ -100,11 +102,23 @@ class Backtest:
         return self.parameters.groups.holdings(state.values).units
 
     def is_open(self, state: RunState) -> bool:
-        """Whether anything but the share-class token in wallet and venues is held."""
+        """Whether anything but the share-class token in wallet and venues is held, and could be traded."""
         groups, units = self.parameters.groups, self.held(state)
         coins = () if self.spec.features["coin_margin"] else ("spot",)
         held = (*coins, "perp", "a_token", "lst", "claim", "dust")
-        return any(units[key] != 0.0 for group in held for key in groups.keys.get(group, ()))
+        return any(
+            units[key] != 0.0 and not self._is_dust(group, key, units[key])
+            for group in held
+            for key in groups.keys.get(group, ())
+        )
+
+    def _is_dust(self, group: str, key_text: str, units: float) -> bool:
+        """Whether a balance is less than a lot of its exchange."""
+        if group != "spot":
+            return False
+        key = PositionKey.parse(key_text)
+        rules = self.parameters.trade_rules.of(OperationType.SPOT_TRADE, key.venue, f"{key.token}USDT")
+        return rules.cut(units, math.inf) == 0.0
 
     def market_request(self) -> MarketRequest:
         """The columns that the mode needs, without a window."""

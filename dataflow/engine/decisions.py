@@ -28,7 +28,8 @@ class Decisions:
             WITHDRAWAL: state.values[WITHDRAWAL],
         }
         asked = checked_intents(value_of(self._executor, ORDERS, known))
-        orders = within_trade_sizes(asked, snapshot, parameters.largest_trade_usd)
+        held = parameters.groups.holdings(state.values).units
+        orders = within_trade_sizes(asked, snapshot, parameters.largest_trade_usd, parameters.trade_rules, held)
         return Decision(
             timestamp=market.texts[row],
             rule=self._rules[int(columns["decision"][0])],

@@ -16,6 +16,8 @@ from dataflow.venues.simulated.pool import LendingTerms, basis_points, reserve_t
 from schemas.instruments import DUST_TOKENS, LST_VENUES, PositionKey, PositionType, asset_of
 from schemas.models.config import RunConfig
 from schemas.models.config_venues import SlippageTable, VenueConfig
+from schemas.operations import OperationType
+from schemas.trade_rules import TradeRuleBook, TradeRules
 from schemas.units import BPS, SECONDS_PER_HOUR, to_wei
 from strategies.rules import ModeSpec
 
@@ -30,7 +32,7 @@ class Parameters:
     """What a graph needs beside market and state.
 
     inputs: graph input to value. axes: axis name to labels. groups: position keys by kind of balance.
-    largest_trade_usd: exchange to the value of the largest order that it takes.
+    largest_trade_usd: exchange to the value of the largest order that it takes. trade_rules: lots and least sizes.
     """
 
     inputs: Mapping[str, object]
@@ -38,6 +40,29 @@ class Parameters:
     groups: PositionGroups
     costs: CostModel
     largest_trade_usd: Mapping[str, float]
+    trade_rules: TradeRuleBook
+
+
+def trade_rule_book(config: RunConfig) -> TradeRuleBook:
+    """Lots and least sizes of the run's exchanges, where the scenario switches them on.
+
+    Both products of a pair get the coarser lot, so that a coin and its perpetual can be traded in the same amount.
+    """
+    rules: dict[tuple[OperationType, str, str], TradeRules] = {}
+    for name, venue in config.venues.items() if config.scenario.trade_rules else ():
+        if venue.trade_rules is None:
+            continue
+        products = {OperationType.SPOT_TRADE: venue.trade_rules.spot, OperationType.PERP_TRADE: venue.trade_rules.perp}
+        for operation, pairs in products.items():
+            for pair, own in pairs.items():
+                both = [listed[pair] for listed in products.values() if pair in listed]
+                rules[operation, name, pair] = TradeRules(
+                    step=max(each.step for each in both),
+                    amount_min=max(each.amount_min for each in both),
+                    notional_min=own.notional_min,
+                    tick=own.tick,
+                )
+    return TradeRuleBook(rules)
 
 
 def cost_model(config: RunConfig) -> CostModel:
@@ -116,7 +141,7 @@ def position_groups(config: RunConfig) -> PositionGroups:
 
 def build_parameters(config: RunConfig, spec: ModeSpec, prices: PriceSources) -> Parameters:
     """All parameters of a mode's graph. prices: from where its tokens have theirs."""
-    groups, costs = position_groups(config), cost_model(config)
+    groups, costs, trade_rules = position_groups(config), cost_model(config), trade_rule_book(config)
     wallet_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("wallet", ()))
     dust_tokens = tuple(PositionKey.parse(key).token for key in groups.keys.get("dust", ()))
     assets = (*_assets(config, wallet_tokens), *dust_tokens)
@@ -138,6 +163,7 @@ def build_parameters(config: RunConfig, spec: ModeSpec, prices: PriceSources) ->
         "mode": spec.mode,
         "rules": spec.rules,
         "costs": costs,
+        "trade_rules": trade_rules,
         "base_asset": config.base_asset or "",
         "spot_venue": config.spot_venue or "",
         "lst": config.lst or "",
@@ -160,7 +186,8 @@ def build_parameters(config: RunConfig, spec: ModeSpec, prices: PriceSources) ->
         **_venue_limits(config, costs),
     }
     largest = {name: config.venues[name].max_trade_size_usd for name in config.cex_venues}
-    return Parameters(inputs, axes, groups, costs, {name: usd for name, usd in largest.items() if usd is not None})
+    largest_usd = {name: usd for name, usd in largest.items() if usd is not None}
+    return Parameters(inputs, axes, groups, costs, largest_usd, trade_rules)
 
 
 def liquidation_thresholds(config: RunConfig) -> dict[str, float]:

@@ -4,6 +4,8 @@ import numpy as np
 from hamilton.function_modifiers import config, tag
 
 from dataflow.maths.leverage import LoopTerms, loop_rounds
+from schemas.operations import OperationType
+from schemas.trade_rules import NO_RULES, TradeRuleBook
 from schemas.units import Column, frozen, sum_columns
 
 
@@ -22,6 +24,35 @@ def equity_deviation(equity_share_class: Column, reference_equity: float) -> Col
     if reference_equity == 0.0:
         return frozen(np.zeros_like(equity_share_class))
     return frozen(equity_share_class / reference_equity - 1.0)
+
+
+@tag(stage="decision", unit="base", axis="venues")
+def tradable_spot_units(
+    spot_units: Column, spot_price: Column, venues: tuple[str, ...], base_asset: str, trade_rules: TradeRuleBook
+) -> Column:
+    """Coins at the exchanges that can be sold there: whole lots, and none where they are below the least size.
+
+    What is left of ``spot_units`` is dust, which counts as nothing. Without trade rules everything can be sold.
+
+    Shape:  (rows, venues).
+    Units:  base asset.
+    Sign:   >= 0 where coins are.
+
+    >>> from schemas.trade_rules import TradeRules
+    >>> rules = TradeRuleBook({(OperationType.SPOT_TRADE, "okx", "BTCUSDT"): TradeRules(0.001, 0.001, 10.0)})
+    >>> tradable_spot_units(np.array([[0.0125], [0.0009]]), np.full((2, 1), 6e4), ("okx",), "BTC", rules).tolist()
+    [[0.012], [0.0]]
+    """
+    own = [trade_rules.of(OperationType.SPOT_TRADE, venue, f"{base_asset}USDT") for venue in venues]
+    if all(rules is NO_RULES for rules in own):
+        return spot_units
+    cut = np.array(
+        [
+            [rules.cut(units, price) for rules, units, price in zip(own, held, prices, strict=True)]
+            for held, prices in zip(spot_units.tolist(), spot_price.tolist(), strict=True)
+        ]
+    )
+    return frozen(cut.reshape(spot_units.shape))
 
 
 @tag(stage="decision", unit="flag")

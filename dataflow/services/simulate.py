@@ -86,10 +86,12 @@ class SimulationRequest(BaseModel):
         description=f"Rows of a run; up to eight times as many where it has fewer than {OPERATIONS_MIN} operations",
     )
     jobs: Annotated[int, Field(ge=1)] = Field(default=1, description="Processes")
+    trade_rules: bool = Field(default=False, description="Trade in the lots and least sizes of the exchanges")
 
     def replay_command(self, mode: str, seed: int) -> str:
         """The command that repeats one run."""
-        return f"basis simulate --seeds 1 --first-seed {seed} --modes {mode} --faults {self.faults} --rows {self.rows}"
+        options = f"--faults {self.faults} --rows {self.rows}{' --trade-rules' if self.trade_rules else ''}"
+        return f"basis simulate --seeds 1 --first-seed {seed} --modes {mode} {options}"
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,9 @@ class _Kept:
 
 
 @cache
-def _backtest(mode: str) -> Backtest:
+def _backtest(mode: str, *, trade_rules: bool) -> Backtest:
     """The backtest of a mode's shipped configuration; a run leaves nothing in it."""
-    return Backtest(load_run_config(mode).config)
+    return Backtest(load_run_config(mode, scenarios=("trade_rules",) if trade_rules else ()).config)
 
 
 @cache
@@ -172,7 +174,7 @@ def simulate_run(request: SimulationRequest, mode: str, seed: int) -> SimulatedR
     A quiet market proves little: where a run had too few operations, a longer one of the same seed takes its place.
     """
     for doublings in range(_DOUBLINGS_MAX + 1):
-        run = _simulated(request.faults, mode, seed, request.rows << doublings)
+        run = _simulated(request, mode, seed, request.rows << doublings)
         if run.broken or run.operations >= OPERATIONS_MIN:
             break
     if run.rows < ROWS_MIN or run.operations < OPERATIONS_MIN:
@@ -181,15 +183,15 @@ def simulate_run(request: SimulationRequest, mode: str, seed: int) -> SimulatedR
     return run
 
 
-def _simulated(faults: str, mode: str, seed: int, market_rows: int) -> SimulatedRun:
-    backtest = _backtest(mode)
+def _simulated(request: SimulationRequest, mode: str, seed: int, market_rows: int) -> SimulatedRun:
+    backtest = _backtest(mode, trade_rules=request.trade_rules)
     market = random_market(backtest.market_request(), seed, market_rows, calm_rows=CALM_ROWS)
     kept, code, outcome = _Kept(), None, None
     broken: tuple[str, ...] = ()
     with TemporaryDirectory(prefix="basis-simulate-") as directory:
         log_dir = Path(directory)
         try:
-            outcome = _run(backtest, market, _plan(faults), seed, log_dir, kept)
+            outcome = _run(backtest, market, _plan(request.faults), seed, log_dir, kept)
         except PlatformError as error:
             code = error.code
             if code not in DEFINED_STOPS:

@@ -47,4 +47,5 @@ def simulated_world(config: RunConfig, parameters: Parameters, first: MarketSnap
         largest_trade_usd=parameters.largest_trade_usd,
         collateral_factor={venue: config.venues[venue].collateral_factor or 0.0 for venue in config.cex_venues},
         margin_min=levels.liquidation if levels is not None else 0.0,
+        trade_rules=parameters.trade_rules,
     )

@@ -3,7 +3,7 @@
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from schemas.frames.fields import INDEX_MAX, UNITS_MAX, USD_MAX, StageFrame, column, flag
+from schemas.frames.fields import INDEX_MAX, UNITS_MAX, USD_MAX, StageFrame, column, columns, flag
 from schemas.signals import SIGNAL_CODES
 
 
@@ -40,6 +40,8 @@ class DecisionFrame(StageFrame):
     """1 where anything is staked or shorted."""
     is_flat: Series[float] | None = flag()
     """1 where nothing is held at the exchanges."""
+    tradable_spot_units: Series[float] | None = columns("tradable_spot_units", "base", ge=-1e-6, le=UNITS_MAX)
+    """Coins at each exchange in whole lots, 0 below its least size; the rest is dust."""
     venue_share_gap: Series[float] | None = column("fraction", ge=0.0, le=INDEX_MAX)
     """Distance of venue equity from its allocation."""
     scaling_order_usd: Series[float] | None = column("usd", ge=0.0, le=USD_MAX)

@@ -165,6 +165,8 @@ class ScenarioConfig(ConfigModel):
     """Pay staking rewards."""
     liquidation: bool = True
     """Liquidate a position that breaches its threshold."""
+    trade_rules: bool = False
+    """Trade in the lots, least sizes and ticks of the exchanges."""
     decisions: Literal["strategy", "entry_only"] = "strategy"
     """``entry_only``: entry_full on the first row whatever any signal says, hold on every later row (ruling 33)."""
     allow_negative_balances: bool = False

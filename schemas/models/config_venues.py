@@ -102,6 +102,28 @@ class SlippageTable(ConfigModel):
     """On-chain pairs, spelt like ETHweETH."""
 
 
+class PairRules(ConfigModel):
+    """What an exchange takes as amount and price of an order in one pair."""
+
+    step: PositiveFloat
+    """Lot, base units: amounts are multiples of it."""
+    amount_min: PositiveFloat
+    """Least amount, base units."""
+    notional_min: NonNegativeFloat
+    """Least value of an order, quote units; closing a perpetual is free of it."""
+    tick: PositiveFloat
+    """Prices are multiples of it, quote per base."""
+
+
+class VenueTradeRules(ConfigModel):
+    """Rules of an exchange by product and pair; a scenario or `--trade-rules` switches them on."""
+
+    spot: dict[str, PairRules] = Field(default_factory=dict)
+    """Spot pairs, spelt like BTCUSDT."""
+    perp: dict[str, PairRules] = Field(default_factory=dict)
+    """Perpetual pairs, spelt like BTCUSDT; amounts in base units, not in contracts."""
+
+
 class RiskParameters(ConfigModel):
     """Aave parameters of one collateral or of an e-mode category; fractions."""
 
@@ -194,6 +216,8 @@ class VenueConfig(ConfigModel):
     """Slippage above which a swap reverts: no bucket of the venue may be above it."""
     max_gas_limit: Annotated[Annotated[int, Field(gt=0)] | None, BOUNDS] = None
     """Gas limit of one transaction: no gas item of the venue may be above it."""
+    trade_rules: VenueTradeRules | None = None
+    """Lots, least sizes and ticks; none: any amount."""
     protocols: Annotated[SetOf[str], FOR_PEOPLE] = ()
     """Protocols that an atomic middleware or an aggregator reaches."""
 

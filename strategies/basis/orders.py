@@ -11,7 +11,8 @@ from dataflow.maths.deltas import RESIDUE
 from dataflow.maths.perps import realised_pnl
 from dataflow.maths.sizing import BasisMarket, entry_quantity, unwind_quantity
 from schemas.intents import OrderIntent, perp_trade, spot_trade, transfer
-from schemas.operations import OrderSide, StrategyIntent
+from schemas.operations import OperationType, OrderSide, StrategyIntent
+from schemas.trade_rules import NO_RULES, TradeRuleBook, TradeRules
 from schemas.units import Column
 
 
@@ -26,10 +27,19 @@ class VenueBook:
     quote_units: float
     equity_usd: float
     allocation: float
+    spot_rules: TradeRules = NO_RULES
+    perp_rules: TradeRules = NO_RULES
+
+    def opening(self, quantity: float) -> float:
+        """What of a quantity can be bought and shorted, the same of both; 0 where either is too small."""
+        spot = self.spot_rules.cut(quantity, self.market.spot_price)
+        return min(spot, self.perp_rules.cut(quantity, self.market.perp_mark))
 
     def quote_after_closing(self, short_quantity: float, coins: float) -> float:
         """USDT after closing so much of the perpetual and selling so many coins: profit, proceeds, less fees."""
         costs, venue, pair = self.market.costs, self.market.venue, self.market.pair
+        short_quantity = self.perp_rules.cut(short_quantity, self.market.perp_mark, closes=True)
+        coins = self.spot_rules.cut(coins, self.market.spot_price)
         closes = 1 if self.perp_units < 0.0 else -1
         bought_back = costs.executed_price(
             "perp", venue, pair, direction=closes, mid_price=self.market.perp_mark, amount=short_quantity
@@ -54,6 +64,7 @@ class BasisBook:
         venues: tuple[str, ...],
         base_asset: str,
         costs: CostModel,
+        trade_rules: TradeRuleBook,
         spot_price: Column,
         perp_mark: Column,
         spot_units: Column,
@@ -76,6 +87,8 @@ class BasisBook:
                     float(quote_units[at]),
                     float(venue_equity_usd[at]),
                     float(hedge_allocation[at]),
+                    trade_rules.of(OperationType.SPOT_TRADE, venue, pair),
+                    trade_rules.of(OperationType.PERP_TRADE, venue, pair),
                 )
                 for at, venue in enumerate(venues)
             ),
@@ -179,11 +192,12 @@ class BasisBook:
         ]
 
     def _open(self, cash: list[float], intent: StrategyIntent) -> list[OrderIntent]:
-        sized = [
-            (venue.market.venue, entry_quantity(amount, venue.market))
+        affordable = [
+            (venue.market.venue, venue.opening(entry_quantity(amount, venue.market)))
             for venue, amount in zip(self.venues, cash, strict=True)
             if amount > residue(cash)
         ]
+        sized = [(venue, quantity) for venue, quantity in affordable if quantity > 0.0]
         coins = [spot_trade(venue, self.base_asset, OrderSide.BUY, quantity, intent) for venue, quantity in sized]
         perps = [perp_trade(venue, self.base_asset, OrderSide.SHORT, quantity, intent) for venue, quantity in sized]
         return coins + perps

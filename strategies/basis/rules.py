@@ -11,6 +11,7 @@ from dataflow.maths.costs import CostModel
 from schemas.decisions import HOLD, DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
+from schemas.trade_rules import TradeRuleBook
 from schemas.units import Column, frozen, max_of_columns, sum_columns
 from strategies.basis.orders import BasisBook
 from strategies.rules import first_that_applies
@@ -49,15 +50,15 @@ RULES = (
 
 
 @tag(stage="decision", unit="flag")
-def is_flat(spot_units: Column, perp_units: Column) -> Column:
-    """1 where no coin and no perpetual is held, else 0.
+def is_flat(tradable_spot_units: Column, perp_units: Column) -> Column:
+    """1 where no coin that can be sold and no perpetual is held, else 0.
 
     Shape:  (rows,).
 
     >>> is_flat(np.array([[0.0], [0.5]]), np.array([[0.0], [-0.5]])).tolist()
     [1.0, 0.0]
     """
-    return frozen((sum_columns(spot_units) + sum_columns(np.abs(perp_units)) == 0.0).astype(np.float64))
+    return frozen((sum_columns(tradable_spot_units) + sum_columns(np.abs(perp_units)) == 0.0).astype(np.float64))
 
 
 @tag(stage="decision", unit="flag")
@@ -300,7 +301,7 @@ def orders(
 def basis_book(
     spot_price: Column,
     perp_mark: Column,
-    spot_units: Column,
+    tradable_spot_units: Column,
     perp_units: Column,
     perp_entry_price: Column,
     quote_units: Column,
@@ -309,6 +310,7 @@ def basis_book(
     venues: tuple[str, ...],
     base_asset: str,
     costs: CostModel,
+    trade_rules: TradeRuleBook,
 ) -> BasisBook:
     """The book at the decision's row, venue by venue, as the order builder sees it.
 
@@ -318,9 +320,10 @@ def basis_book(
         venues=venues,
         base_asset=base_asset,
         costs=costs,
+        trade_rules=trade_rules,
         spot_price=spot_price[0],
         perp_mark=perp_mark[0],
-        spot_units=spot_units[0],
+        spot_units=tradable_spot_units[0],
         perp_units=perp_units[0],
         perp_entry_price=perp_entry_price[0],
         quote_units=quote_units[0],

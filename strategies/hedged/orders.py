@@ -13,7 +13,8 @@ from dataflow.maths.deltas import RESIDUE
 from dataflow.maths.perps import realised_pnl
 from schemas.instruments import LST_VENUES
 from schemas.intents import OrderIntent, perp_trade, spot_trade, stake, swap, transfer
-from schemas.operations import OrderSide, StrategyIntent
+from schemas.operations import OperationType, OrderSide, StrategyIntent
+from schemas.trade_rules import TradeRuleBook
 from strategies.leverage.orders import LeverageBook
 
 _PAIR = "ETHUSDT"
@@ -52,7 +53,8 @@ class HedgedBook:
     spot_venue: the desk, where ETH is bought and sold. lst_units: staking tokens held outside the pool. wallet_eth: ETH
     and WETH in the wallet. desk_eth: ETH at the desk, where it stays if its way to the wallet fails. leverage: the
     position at the pool, None in the mode without leverage. gas_unit_usd: USD a gas unit. stake_share: share of equity
-    in ETH. margin_target: margin ratio that investing leaves at every exchange.
+    in ETH. margin_target: margin ratio that investing leaves at every exchange. trade_rules: lots and least
+    sizes.
     """
 
     venues: tuple[MarginVenue, ...]
@@ -69,6 +71,7 @@ class HedgedBook:
     margin_target: float
     leverage: LeverageBook | None
     costs: CostModel
+    trade_rules: TradeRuleBook
 
     @property
     def idle_eth(self) -> float:
@@ -272,8 +275,13 @@ class HedgedBook:
             quantity = cash / (price * (1.0 + slippage) * (1.0 + fee))
             found = self.costs.slippage("spot", self.desk.venue, _PAIR, quantity * price)
             if found <= slippage:
-                return quantity
+                return self._sellable(quantity)
             slippage = found
+
+    def _sellable(self, quantity: float) -> float:
+        """What of a quantity of ETH the desk trades: whole lots; 0 where it is too small."""
+        rules = self.trade_rules.of(OperationType.SPOT_TRADE, self.desk.venue, _PAIR)
+        return rules.cut(quantity, self.desk.spot_price)
 
     def _free_quote(self, venue: MarginVenue, cash: float) -> float:
         """USDT of a venue that buying ETH for at most ``cash`` may use: margin and fee of its new short stay."""
@@ -299,7 +307,7 @@ class HedgedBook:
             received, gas = self.leverage.slice_proceeds(share), 0.0
             unstaking = self.leverage.leave_share(share, intent)
         moved = max(received + idle - gas - self._gas_eth("transfer"), 0.0)
-        sold, desk = moved + self.desk_eth, self.spot_venue
+        sold, desk = self._sellable(moved + self.desk_eth), self.spot_venue
         if sold <= 0.0:
             return unstaking, 0.0
         price = self.costs.executed_price(
@@ -320,6 +328,8 @@ class HedgedBook:
 
     def _quote_after_closing(self, venue: MarginVenue, quantity: float) -> float:
         """USDT of a venue after closing so much of its short."""
+        rules = self.trade_rules.of(OperationType.PERP_TRADE, venue.venue, _PAIR)
+        quantity = rules.cut(quantity, venue.perp_mark, closes=True)
         price = self.costs.executed_price(
             "perp", venue.venue, _PAIR, direction=1, mid_price=venue.perp_mark, amount=quantity
         )

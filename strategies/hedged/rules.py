@@ -12,6 +12,7 @@ from schemas.decisions import HOLD, DecisionRule
 from schemas.instruments import asset_of
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
+from schemas.trade_rules import TradeRuleBook
 from schemas.units import NOT_APPLICABLE, Column, column, frozen, sum_columns, sum_parts
 from strategies.dust import DustBook
 from strategies.hedged.orders import GAS_MONEY_ETH, HedgedBook, MarginVenue
@@ -79,16 +80,24 @@ def has_position__pool(lst_units: Column, a_token_units: Column, perp_units: Col
 
 
 @tag(stage="decision", unit="flag")
-def is_flat(has_position: Column, long_leg_units: Column, eth_price: Column, gas_reserve_usd: Column) -> Column:
-    """1 where nothing is held but ETH in the wallet that is not worth the gas of selling it, else 0.
+def is_flat(
+    has_position: Column,
+    long_leg_units: Column,
+    spot_units: Column,
+    tradable_spot_units: Column,
+    eth_price: Column,
+    gas_reserve_usd: Column,
+) -> Column:
+    """1 where nothing is held but ETH that no exchange trades, or in the wallet and not worth the gas of selling it.
 
     Shape:  (rows,).
 
-    >>> one = np.ones(2)
-    >>> is_flat(np.array([0.0, 1.0]), np.array([0.005, 2.0]), 2_000.0 * one, 20.0 * one).tolist()
+    >>> one, none = np.ones(2), np.zeros((2, 1))
+    >>> is_flat(np.array([0.0, 1.0]), np.array([0.005, 2.0]), none, none, 2_000.0 * one, 20.0 * one).tolist()
     [1.0, 0.0]
     """
-    is_dust = (long_leg_units < GAS_MONEY_ETH) | (long_leg_units * eth_price < gas_reserve_usd)
+    left = long_leg_units - sum_columns(spot_units - tradable_spot_units)
+    is_dust = (left < GAS_MONEY_ETH) | (left * eth_price < gas_reserve_usd)
     return frozen((1.0 - has_position) * is_dust)
 
 
@@ -155,7 +164,7 @@ def _wallet_eth(wallet_units: Column, wallet_tokens: tuple[str, ...]) -> Column:
 def idle_eth_usd(
     wallet_units: Column,
     wallet_tokens: tuple[str, ...],
-    spot_units: Column,
+    tradable_spot_units: Column,
     venues: tuple[str, ...],
     spot_venue: str,
     eth_price: Column,
@@ -171,7 +180,9 @@ def idle_eth_usd(
     >>> idle_eth_usd(in_wallet, tokens, at_venues, venues, "okx", np.array([3_000.0])).tolist()
     [3000.0]
     """
-    return frozen((_wallet_eth(wallet_units, wallet_tokens) + column(spot_units, venues, spot_venue)) * eth_price)
+    return frozen(
+        (_wallet_eth(wallet_units, wallet_tokens) + column(tradable_spot_units, venues, spot_venue)) * eth_price
+    )
 
 
 @tag(stage="decision", unit="flag")
@@ -344,7 +355,7 @@ def hedged_book(
     spot_price: Column,
     perp_mark: Column,
     quote_units: Column,
-    spot_units: Column,
+    tradable_spot_units: Column,
     perp_units: Column,
     perp_entry_price: Column,
     wallet_units: Column,
@@ -363,6 +374,7 @@ def hedged_book(
     margin_target: float,
     leverage_book: LeverageBook | None,
     costs: CostModel,
+    trade_rules: TradeRuleBook,
 ) -> HedgedBook:
     """The book at the decision's row, as the order builder sees it. Columns are those of the row alone."""
     return HedgedBook(
@@ -382,7 +394,7 @@ def hedged_book(
         lst=lst,
         lst_units=float(column(lst_units, lst_tokens, lst)[0]),
         wallet_eth=float(_wallet_eth(wallet_units, wallet_tokens)[0]),
-        desk_eth=float(column(spot_units, venues, spot_venue)[0]),
+        desk_eth=float(column(tradable_spot_units, venues, spot_venue)[0]),
         oracle_ratio=float(lst_oracle_ratio[0]),
         market_ratio=float(lst_market_ratio[0]),
         eth_price=float(eth_price[0]),
@@ -391,6 +403,7 @@ def hedged_book(
         margin_target=margin_target,
         leverage=leverage_book,
         costs=costs,
+        trade_rules=trade_rules,
     )
 
 

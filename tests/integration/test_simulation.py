@@ -38,7 +38,7 @@ from tests.support.runs import MemoryRun, prepared, run_in_memory
 
 SEEDS = range(20)
 VENUES = ("binance", "bybit", "okx")
-STORM = SimulationRequest(seeds=1)
+STORM = SimulationRequest(seeds=1, trade_rules=True)
 
 
 @cache

@@ -53,6 +53,9 @@ Policy = Annotated[
     PolicyChoice | None,
     typer.Option("--policy", help="Retries and tolerances of a backtest or of a live session; live with --faults."),
 ]
+TradeRules = Annotated[
+    bool, typer.Option("--trade-rules", help="Trade in the exchanges' lots and least sizes: --scenario trade_rules.")
+]
 Report = Annotated[bool, typer.Option("--report", help="Make report.html and report.md as well, see `basis report`.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar, even on a terminal.")]
 
@@ -73,6 +76,7 @@ def backtest(
     flows: Flows = None,
     faults: Faults = None,
     policy: Policy = None,
+    trade_rules: TradeRules = False,
     logs: LogsDir = LOGS,
     results: ResultsDir = RESULTS,
     report: Report = False,
@@ -91,7 +95,7 @@ def backtest(
         start=start,
         end=end,
         capital=capital,
-        scenarios=tuple(scenario or ()),
+        scenarios=(*(scenario or ()), *(("trade_rules",) if trade_rules else ())),
         overrides=tuple(set_ or ()),
         seed=seed,
         executor=executor,

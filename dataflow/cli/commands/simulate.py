@@ -20,6 +20,7 @@ Rows = Annotated[
     typer.Option("--rows", min=200, metavar="R", help="Rows of a run, hours mostly; more where too little happens."),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", min=0, metavar="J", help="Processes; 0: one a processor.")]
+TradeRules = Annotated[bool, typer.Option("--trade-rules", help="Trade in the lots and least sizes of the exchanges.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar, even on a terminal.")]
 
 _SHOWN_MAX = 20
@@ -32,6 +33,7 @@ def simulate(
     faults: Faults = "storm",
     rows: Rows = 320,
     jobs: Jobs = 0,
+    trade_rules: TradeRules = False,
     no_progress: NoProgress = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +43,7 @@ def simulate(
     """
     from dataflow.services.simulate import simulate as run
 
-    request = _request(seeds, first_seed, modes, faults, rows, jobs)
+    request = _request(seeds, first_seed, modes, faults, rows, jobs, trade_rules=trade_rules)
     with progress_bar("Simulating", shown=not (no_progress or as_json)) as running:
         report = run(request, running)
     if as_json:
@@ -52,7 +54,9 @@ def simulate(
         raise CommandFailedError(EXIT_FAILED)
 
 
-def _request(seeds: int, first_seed: int, modes: str, faults: str, rows: int, jobs: int) -> "SimulationRequest":
+def _request(
+    seeds: int, first_seed: int, modes: str, faults: str, rows: int, jobs: int, *, trade_rules: bool
+) -> "SimulationRequest":
     import os
 
     from dataflow.services.simulate import SimulationRequest
@@ -67,6 +71,7 @@ def _request(seeds: int, first_seed: int, modes: str, faults: str, rows: int, jo
         faults=faults,
         rows=rows,
         jobs=jobs or len(os.sched_getaffinity(0)),
+        trade_rules=trade_rules,
     )
 
 

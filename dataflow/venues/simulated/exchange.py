@@ -39,9 +39,19 @@ class SimulatedExchange:
                 f"{self._venue} takes at most {largest:g} USD an order, not {order.amount * mid:g}; send it in parts"
             )
             return self._world.refused(order, ErrorCode.EXEC_ORDER_VALIDATION_FAILED, message)
+        rules = self._world.trade_rules.of(order.operation, self._venue, order.pair)
+        closes = not is_spot and self._world.books.units[perp_key(self._venue, base)] * order.direction < 0.0
+        if rules.cut(order.amount, mid, closes=closes) != order.amount:
+            message = (
+                f"{self._venue} takes no {order.amount!r} of {order.pair}: lots, least amount, least value: {rules}"
+            )
+            return self._world.refused(order, ErrorCode.EXEC_ORDER_VALIDATION_FAILED, message)
         terms = self._world.terms_of(order)
         price = mid * (1.0 + order.direction * slippage) * (1.0 + terms.price_shift)
-        amount, signed = order.amount * terms.share, order.signed_amount * terms.share
+        amount = order.amount * terms.share
+        if rules.step > 0.0:
+            amount = rules.of_lots(max(rules.lots(amount), 1))
+        signed = order.direction * amount
         if is_spot:
             deltas: Deltas = (
                 (cex_key(self._venue, base), signed),

@@ -16,6 +16,7 @@ from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.operations import ExecutionStatus
 from schemas.snapshot import MarketSnapshot
+from schemas.trade_rules import TradeRuleBook
 
 _ROUNDING = 1e-9
 """Share of a flow by which a balance may fall short through rounding. [domain] ruling 8."""
@@ -49,7 +50,8 @@ class SimulatedWorld:
     books: the venues' own balances; they begin a decision as a copy of the engine's and then go their own way, fill by
     fill. lending: what the lending pool allows. largest_trade_usd: exchange to the largest order. collateral_factor:
     exchange to the share of its coins' value that backs perpetuals. margin_min: margin ratio below which an exchange
-    lets nothing out. terms: operation id to how its fill departs from the quote; none by default.
+    lets nothing out. trade_rules: lots and least sizes of the exchanges.
+    terms: operation id to how its fill departs from the quote; none by default.
     """
 
     costs: CostModel
@@ -60,6 +62,7 @@ class SimulatedWorld:
     largest_trade_usd: Mapping[str, float] = field(default_factory=dict)
     collateral_factor: Mapping[str, float] = field(default_factory=dict)
     margin_min: float = 0.0
+    trade_rules: TradeRuleBook = field(default_factory=TradeRuleBook)
     answers: dict[str, ExecutionHandshake] = field(default_factory=dict)
     terms: dict[str, FillTerms] = field(default_factory=dict)
 

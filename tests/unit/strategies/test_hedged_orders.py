@@ -7,6 +7,7 @@ import pytest
 from dataflow.maths.costs import CostModel
 from schemas.intents import OrderIntent
 from schemas.operations import OperationType, OrderSide, StrategyIntent
+from schemas.trade_rules import TradeRuleBook
 from strategies.hedged.orders import HedgedBook, MarginVenue
 
 PRICE, ORACLE = 2_000.0, 1.05
@@ -22,6 +23,7 @@ def book(*, staked: float = 10.0, wallet: float = 0.0, desk: float = 0.0, quote:
     """A book that is hedged whatever lies where: the shorts are all the ETH there is, margin is by allocation."""
     eth = staked + wallet + desk
     return HedgedBook(
+        trade_rules=TradeRuleBook(),
         venues=tuple(venue(name, share * quote, -share * eth) for name, share in ALLOCATION.items()),
         spot_venue="binance",
         lst="weETH",
