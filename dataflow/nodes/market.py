@@ -35,7 +35,7 @@ def token_price_usd(
     Shape:  (rows, tokens).
     Units:  USD per token.
     Sign:   > 0.
-    Source: [domain] rulings 1 and 7, 4.2.
+    Source: [domain] 4.2, rulings 1 and 7.
 
     >>> tokens, claim_of = ("USDT", "ETH", "WETH", "weETH"), dict.fromkeys(("ETH", "WETH", "weETH"), "ETH")
     >>> known = [np.array([3_000.0]), np.array([1.05])]
@@ -75,7 +75,7 @@ def delta_price_usd(
 
     Shape:  (rows,).
     Units:  USD per unit of delta.
-    Source: [domain] ruling 1 and 4.2, USDT contributes 0.
+    Source: [domain] 4.2 and ruling 1, USDT contributes 0.
 
     >>> prices, tokens = np.array([[1.0, 3_000.0]]), ("USDT", "ETH")
     >>> [delta_price_usd(prices, tokens, ("USDT",), token).tolist() for token in tokens]

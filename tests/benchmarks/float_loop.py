@@ -30,6 +30,7 @@ MARKET_COLUMNS: Final = (
     ("funding_interval_hours", 3),
     ("funding_trailing_apr", 0),
     ("funding_known", 0),
+    ("token_price_usd", 3),
 )
 """Name of each market column, and its number of labels; 0 for a column of one value a row."""
 
@@ -38,6 +39,7 @@ COLUMNS: Final = (
     ("perp_entry_price", 3),
     ("perp_units", 3),
     ("spot_units", 3),
+    ("tradable_spot_units", 3),
     ("funding_flow", 3),
     ("quote_units", 3),
     ("spot_value_usd", 3),
@@ -71,6 +73,7 @@ COLUMNS: Final = (
     ("delta_breach", 0),
     ("venue_leverage_breach", 0),
     ("breach_detected", 0),
+    ("near_margin_limit", 0),
     ("risk_warning", 0),
     ("risk_score", 0),
     ("risk_level", 0),
@@ -173,6 +176,9 @@ class FloatLoop:
             interval,
             a_year,
             1.0 if is_known else 0.0,
+            1.0,
+            reference,
+            eth,
         )
 
     def _row(self, row: int, market: Row) -> Row:
@@ -284,6 +290,7 @@ class FloatLoop:
             *entry,
             *perp,
             *spot,
+            *spot,
             *flow,
             *quote,
             *worth,
@@ -305,7 +312,7 @@ class FloatLoop:
                 delta_breach,
                 1.0 if worst < settings.venue_margin else 0.0,
                 breach,
-                1.0 if worst < settings.margin_warning else 0.0,
+                *(1.0 if worst < settings.margin_warning else 0.0,) * 2,
                 score,
                 level,
             ),

@@ -138,6 +138,7 @@ def _market_columns(market: Market, settings: Settings) -> Columns:
         "row_number": np.arange(len(reference), dtype=np.float64),
         "usd_per_share_class": np.ones_like(eth),
         "delta_price_usd": reference,
+        "token_price_usd": np.stack([np.ones_like(eth), reference, eth], axis=1),
         "wallet_price_usd": np.ones((len(eth), 1)),
         "reference_price_step": _step(reference),
         "spot_premium_step": _step(raw["spot_price"] - reference[:, None]),
@@ -190,6 +191,7 @@ def _exposure(part: Columns, book: Book, carried: Carried, is_new: float) -> Col
         "funding_flow": flow,
         "quote_units": quote,
         "spot_units": spot,
+        "tradable_spot_units": spot,
         "wallet_units": wallet,
         "exchange_quantity": at_exchanges,
         "long_leg_units": long_leg,
@@ -240,7 +242,7 @@ def _risk(seen: Columns, settings: Settings) -> Columns:
         "margin_usage": 1.0 - np.clip(worst, 0.0, 1.0),
         "risk_score": score,
         "risk_level": np.where(breach > 0.0, 3.0, level),
-        "risk_warning": (worst < settings.margin_warning).astype(np.float64),
+        **dict.fromkeys(("near_margin_limit", "risk_warning"), (worst < settings.margin_warning).astype(np.float64)),
     }
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import dataflow.engine.backtest
+import dataflow.engine.checked_columns
 import dataflow.engine.chunk
 from dataflow.services.backtest import BacktestRequest, run_backtest
 
@@ -84,7 +84,7 @@ def main(mode: str, data: str, place: Path) -> None:
     """Run a mode below ``place`` and let it die at every step."""
     dataflow.engine.chunk.CHUNK_ROWS = 1
     for check in ("validate_stage", "validate_operations"):
-        setattr(dataflow.engine.backtest, check, lambda *_: None)
+        setattr(dataflow.engine.checked_columns, check, lambda *_: None)
     run = place / "run"
     run.mkdir(parents=True)
     request = BacktestRequest(

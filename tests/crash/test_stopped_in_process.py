@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import dataflow.engine.backtest
+import dataflow.engine.checked_columns
 import dataflow.engine.chunk
 from dataflow.market.market import Market
 from dataflow.records.log.reading import torn_tails
@@ -34,8 +34,8 @@ def full_disk() -> OSError:
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataflow.engine.chunk, "CHUNK_ROWS", 8)
-    monkeypatch.setattr(dataflow.engine.backtest, "validate_stage", lambda *_: None)
-    monkeypatch.setattr(dataflow.engine.backtest, "validate_operations", lambda *_: None)
+    monkeypatch.setattr(dataflow.engine.checked_columns, "validate_stage", lambda *_: None)
+    monkeypatch.setattr(dataflow.engine.checked_columns, "validate_operations", lambda *_: None)
 
 
 @pytest.fixture
