@@ -9,12 +9,12 @@ import dagster as dg
 
 from dagster_project.assets import mode_assets
 from dagster_project.partitions import Months
-from strategies.registry import MODES
+from dataflow.config.files import list_modes
 
 
 def build_definitions(months: Months) -> dg.Definitions:
     """Assets, checks and jobs of all modes over the months given."""
-    modes = tuple(MODES)
+    modes = list_modes()
     return dg.Definitions(
         assets=[mode_assets(mode, months).definition() for mode in modes],
         jobs=[

@@ -92,7 +92,7 @@ def bind(
     unreadable = tuple(
         dotted(_location(detail)) for detail in details if detail["type"] not in (FaultKind.RULE, "extra_forbidden")
     )
-    partial = _sound_part(settings, document.root)
+    partial = sound_part(settings, document.root)
     if not any(detail["type"] == FaultKind.RULE for detail in details):
         faults += place_rules(document, broken_rules(partial, rules, unreadable))
     return Bound(partial, unreadable, tuple(faults))
@@ -121,7 +121,7 @@ def _fault(document: Document, model: type[BaseModel], detail: ErrorDetails) -> 
         if not hint and len(known) <= _LISTED_KEYS_MAX:
             hint = f"; keys here: {', '.join(known)}" if known else "; this block has no keys"
         return place(document, location, ErrorCode.CONFIG_VALIDATION_FAILED, f"unknown key{hint}")
-    is_mode = location == ("mode",) and kind == "enum"
+    is_mode = (location, kind) in ((("mode",), "enum"), (("family",), "literal_error"))
     code = ErrorCode.CONFIG_MODE_INVALID if is_mode else ErrorCode.CONFIG_VALIDATION_FAILED
     return place(document, location, code, _value_message(detail))
 
@@ -167,7 +167,7 @@ def _unwrapped(annotation: object) -> object:
             return annotation
 
 
-def _sound_part(model: type[ModelT], raw: Mapping[str, YamlValue]) -> ModelT:
+def sound_part(model: type[ModelT], raw: Mapping[str, YamlValue]) -> ModelT:
     """Build a model from the keys that validate by themselves; the others, and missing ones, are left unset."""
     values = dict(_sound_values(model, raw))
     return cast(ModelT, model.model_construct(None, **values))  # Pydantic's plug-in forgets the type variable
@@ -184,7 +184,7 @@ def _sound_values(model: type[ConfigModel], raw: Mapping[str, YamlValue]) -> Ite
             yield name, adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError:
             if isinstance(inner, type) and issubclass(inner, ConfigModel) and isinstance(value, dict):
-                yield name, _sound_part(inner, value)
+                yield name, sound_part(inner, value)
             elif get_origin(inner) is dict and isinstance(value, dict):
                 yield name, _sound_items(inner, value)
 
@@ -194,4 +194,4 @@ def _sound_items(annotation: object, raw: Mapping[str, YamlValue]) -> dict[str, 
     item = _unwrapped(get_args(annotation)[1])
     if not (isinstance(item, type) and issubclass(item, ConfigModel)):
         return {}
-    return {key: _sound_part(item, value) for key, value in raw.items() if isinstance(value, dict)}
+    return {key: sound_part(item, value) for key, value in raw.items() if isinstance(value, dict)}

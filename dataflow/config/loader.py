@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from dataflow.config.binding import Bound, ConfigFault, bind, dotted, faults_of, place, place_rules
 from dataflow.config.catalogue import CatalogueFiles, ConfigTree, FileReaders, read_catalogue
+from dataflow.config.implied import complete
 from dataflow.config.old_spellings import fold_old_spellings, fold_position_keys
 from dataflow.config.overrides import OVERRIDE_FILE, Override, apply_override, parse_override
 from dataflow.config.yaml_lines import Document, read_document
@@ -24,8 +24,9 @@ from schemas.models.config import (
     VenueConfig,
     missing_venue_message,
 )
-from schemas.models.config_base import SHARE_CLASSES, ModeName, RuleFault, broken_rules
-from schemas.models.config_mode import ModeSettings
+from schemas.models.config_base import SHARE_CLASSES, RuleFault, broken_rules
+from schemas.models.config_facts import SWITCHES
+from schemas.models.config_mode import FamilyName, ModeSettings
 from schemas.models.config_rules import MODE_RULES
 from schemas.models.config_run import FACTS, unjudged, unknown_names
 from schemas.models.config_tokens import NetworkConfig, TokenFile
@@ -193,6 +194,7 @@ class ConfigLoader:
         document = self._document(path, "modes", _FAULT_CODE, "mode")
         if self.catalogue.is_sound:
             fold_position_keys(document, self.catalogue.model)
+            complete(document, self.catalogue.model)
         bound = bind(document, ModeConfig, ModeSettings, MODE_RULES)
         self._collect(path, "modes", document, _with_strategy(path, document, bound.faults))
         self._alarm(document, "target_apy", _TARGET_APY_MAX)
@@ -342,15 +344,13 @@ def overlay(below: Document, above: Document) -> None:
 
 
 def _with_strategy(path: Path, document: Document, faults: Sequence[ConfigFault]) -> Sequence[ConfigFault]:
-    """Return the faults of a mode file and, where its mode has no strategy module, that one first."""
-    name = document.root.get("mode")
-    is_named = isinstance(name, str) and name.isidentifier() and not any(fault.key == "mode" for fault in faults)
-    if not is_named or strategy_beside(path) is not None or find_spec(f"strategies.{name}") is not None:
+    """Return the faults of a mode file and, where nothing says how its mode decides, that one first."""
+    has_switch = any(document.root.get(switch) is True for switch in SWITCHES) or "ml_config" in document.root
+    if "family" in document.root or has_switch or not document.root or strategy_beside(path) is not None:
         return faults
-    known = close_match(str(name), tuple(ModeName))
-    message = f"mode {name} has no strategy: neither strategies/{name}.py nor {path.stem}.py beside the file{known}"
-    unknown = place(document, ("mode",), ErrorCode.CONFIG_MODE_INVALID, message)
-    return [unknown, *(fault for fault in faults if not fault.key.endswith(".strategy_type"))]
+    families = ", ".join(get_args(FamilyName))
+    message = f"nothing says how the mode decides: write family (one of {families}), or {path.stem}.py beside the file"
+    return [place(document, ("mode",), ErrorCode.CONFIG_MODE_INVALID, message), *faults]
 
 
 def _written_venues(document: Document) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ class Move:
     """An old place and the home of the same value; ``is_block`` merges key by key.
 
     factor: what a number of the old unit is multiplied by, ``unit`` names that of its home.
+    is_short: a place of today, for the files of modes that name their family; nobody is told to rename it.
     """
 
     old: tuple[str, ...]
@@ -34,6 +35,7 @@ class Move:
     is_block: bool = False
     factor: float = 1.0
     unit: str = ""
+    is_short: bool = False
 
     def today(self, value: YamlValue) -> YamlValue:
         """The value in the unit of its home; what is no number stays, for the model to refuse."""
@@ -52,6 +54,9 @@ def _per_eight_hours(old: tuple[str, ...], home: tuple[str, ...]) -> Move:
 
 
 MOVES: Final = (
+    Move(("asset",), ("strategy_config", "delta_tracking_asset"), is_short=True),
+    Move(("allocation",), (*_CALCULATION, "hedge_allocation"), is_short=True),
+    Move(("risk_limits",), _LIMITS, is_block=True, is_short=True),
     Move(("component_config", "venue_manager"), _EXECUTION, is_block=True),
     Move((*_EXECUTION, "max_retries"), (*_EXECUTION, "max_retry_attempts")),
     _per_eight_hours(("funding_threshold",), _FUNDING_ENTER),
@@ -180,7 +185,8 @@ def fold_old_spellings(document: Document) -> Folding:
     folding = Folding([], [])
     _refuse_removed(document, document.root, (), folding)
     for move in MOVES:
-        _move(document, move, folding)
+        told = folding if not move.is_short else Folding([], folding.faults)
+        _move(document, move, told)
     for key, reason in IGNORED.items():
         if document.has(key):
             _note(folding.warnings, document.mark(key), key, f"has no effect: {reason}; remove it")

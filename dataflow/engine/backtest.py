@@ -25,7 +25,7 @@ from schemas.models.config import RunConfig
 from schemas.models.results import EventDetail
 from schemas.operations import OperationType
 from schemas.units import SECONDS_PER_HOUR, Column
-from strategies.registry import MODES
+from strategies.families import spec_of
 from strategies.rules import ModeSpec
 
 ExecutorName = Literal["plan", "hamilton"]
@@ -51,14 +51,14 @@ class EngineOptions:
 class Backtest:
     """A mode that is ready to be given its market (``dataflow.engine.prepared``); nothing of it changes in a run.
 
-    spec: of a strategy that is not the registered one.
+    spec: of a strategy that is not its family's.
     """
 
     def __init__(
         self, config: RunConfig, options: EngineOptions | None = None, *, spec: ModeSpec | None = None
     ) -> None:
         self.config, self.options = config, options or EngineOptions()
-        self.spec = spec or MODES[config.mode.mode]
+        self.spec = spec or spec_of(config.mode)
         self.attribution_types = tuple(part.value for part in config.attribution_types)
         self._hook = CheckHook()
         prices = price_sources(config)

@@ -23,7 +23,7 @@ from dataflow.journal.event_fields import Columns
 from dataflow.journal.recorder import Journal
 from schemas.errors import CriticalEngineError, DecisionFrameError, MissingPriceError, PlatformError
 from schemas.units import Column
-from strategies.registry import OUTSIDE_PACKAGE
+from strategies.families import OUTSIDE_PACKAGE
 
 
 class WindowLoop:

@@ -1,15 +1,9 @@
 """``docs/reference/rules.md``: the rules of every family in the order in which they win, from the code."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Final
 
-from schemas.decisions import DecisionRule
-from strategies.basis import rules as basis
-from strategies.hedged import rules as hedged
-from strategies.lending import rules as lending
-from strategies.leverage import rules as leverage
-from strategies.ml import rules as ml
-from strategies.staking import rules as staking
+from strategies.families import FAMILIES
 
 _HEAD: Final = """# Rules of decision
 
@@ -19,14 +13,6 @@ At each row a mode takes the first rule of its family's list that applies; where
 `no_rule_applies`. The code is a name: it stands in the `decision` column, and says nothing of the order.
 
 """
-_RULES: Final[Mapping[str, Sequence[DecisionRule]]] = {
-    "lending": lending.RULES,
-    "basis": basis.RULES,
-    "staking": staking.RULES,
-    "leverage": leverage.RULES,
-    "hedged": hedged.RULES,
-    "ml": ml.RULES,
-}
 
 
 def render_rules_markdown() -> str:
@@ -35,14 +21,14 @@ def render_rules_markdown() -> str:
 
 
 def _lines() -> Iterator[str]:
-    for family, rules in _RULES.items():
+    for name, family in FAMILIES.items():
         yield from (
-            f"## `{family}`",
+            f"## `{name}`",
             "",
             "| Code | Reason in the log | Decision | Intent | Cooldown |",
             "|---|---|---|---|---|",
         )
-        for rule in rules:
+        for rule in family.rules:
             cooldown = "starts" if rule.is_risk_exit else ""
             yield f"| {rule.code} | `{rule.reason}` | {rule.decision_type.value} | {rule.intent.value} | {cooldown} |"
         yield ""

@@ -20,7 +20,7 @@ from typing import Annotated, Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from dataflow.config.files import load_run_config
+from dataflow.config.files import list_modes, load_run_config
 from dataflow.engine.backtest import Backtest
 from dataflow.engine.prepared import BacktestOutcome, PreparedBacktest
 from dataflow.engine.requests import Recording, RunRequest
@@ -35,7 +35,6 @@ from dataflow.venues.faults.plan import FaultPlan
 from schemas.errors import ErrorCode, InvalidModeError, PlatformError
 from schemas.models.events import OperationExecutionEvent, SystemErrorEvent
 from schemas.units import Column, Instants
-from strategies.registry import MODES
 
 ROWS_MIN: Final = 200
 OPERATIONS_MIN: Final = 5
@@ -79,7 +78,7 @@ class SimulationRequest(BaseModel):
 
     seeds: Annotated[int, Field(ge=1)] = Field(default=20, description="Seeds, each run in every mode")
     first_seed: Annotated[int, Field(ge=0)] = Field(default=0, description="First seed")
-    modes: tuple[str, ...] = Field(default=tuple(MODES), description="Modes")
+    modes: tuple[str, ...] = Field(default=list_modes(), description="Modes")
     faults: str = Field(default="storm", description="Fault plan: a name, or a file")
     rows: Annotated[int, Field(ge=ROWS_MIN)] = Field(
         default=320,
@@ -242,9 +241,10 @@ def simulate(request: SimulationRequest, progress: Progress | None = None) -> Si
 
     Raises InvalidModeError (CONFIG-001) for an unknown mode, ConfigValidationError (CONFIG-003) for an unusable plan.
     """
+    known = list_modes()
     for mode in request.modes:
-        if mode not in MODES:
-            raise InvalidModeError(f"unknown mode {mode!r}; modes: {', '.join(MODES)}", mode=mode)
+        if mode not in known:
+            raise InvalidModeError(f"unknown mode {mode!r}; modes: {', '.join(known)}", mode=mode)
     _plan(request.faults)
     started = time.perf_counter()
     tasks = [(mode, request.first_seed + number) for number in range(request.seeds) for mode in request.modes]

@@ -60,7 +60,7 @@ MUST_AGREE: Final = Purpose("Says what other keys say: a rule refuses what disag
 BOUNDS: Final = Purpose("A rule refuses what is beyond it.")
 
 ModeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-"""Name of a mode: that of its file and of its strategy module."""
+"""Name of a mode: that of its file, and of its strategy module where it has one."""
 
 
 class ModeName(StrEnum):

@@ -214,6 +214,7 @@ def _venue_leverage(files: RunFiles) -> Iterator[RuleFault]:
 
 _FACTS: Final = (
     "mode.mode",
+    "mode.family",
     "mode.margin_currency",
     "mode.lending_enabled",
     "mode.staking_enabled",

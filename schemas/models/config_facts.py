@@ -1,4 +1,4 @@
-"""What domain section 3 fixes for each mode, and what follows from a mode's features."""
+"""What a family of modes fixes, and what follows from the choices of a mode: domain section 3."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Final
 
 from schemas.instruments import PositionKey, PositionType, VenueKind, cex_key, perp_key, wallet_key
 from schemas.models.catalogue import Catalogue
-from schemas.models.config_base import AttributionType, DataColumn, ModeName, RiskType
-from schemas.models.config_mode import ModeSettings
+from schemas.models.config_base import AttributionType, DataColumn, RiskType
+from schemas.models.config_mode import FamilyName, ModeSettings
 
 _COSTS = AttributionType.TRANSACTION_COSTS
 _STAKING = (AttributionType.STAKING_YIELD_ORACLE, AttributionType.STAKING_YIELD_REWARDS, AttributionType.DUST_PNL)
@@ -18,9 +18,32 @@ _CEX_RISKS = (RiskType.CEX_MARGIN_RATIO, RiskType.DELTA_RISK)
 _DEBT_RISKS = (RiskType.LTV_RISK, RiskType.LIQUIDATION_RISK)
 
 
+SWITCHES: Final = ("lending_enabled", "staking_enabled", "basis_trade_enabled", "borrowing_enabled", "leverage_enabled")
+"""What kinds of holdings a mode may have, each a key of its file."""
+_LEVERED: Final = ("lending_enabled", "staking_enabled", "borrowing_enabled", "leverage_enabled")
+_SWITCHED_ON: Final[Mapping[FamilyName, tuple[str, ...]]] = {
+    "lending": ("lending_enabled",),
+    "basis": ("basis_trade_enabled",),
+    "staking": ("staking_enabled",),
+    "leverage": _LEVERED,
+    "hedged": ("staking_enabled",),
+    "ml": (),
+}
+
+
+def switches_of(family: FamilyName, *, levered: bool) -> dict[str, bool]:
+    """The switches that a family fixes; a hedged mode may take leverage, which ``levered`` says.
+
+    >>> [switch for switch, is_on in switches_of("basis", levered=False).items() if is_on]
+    ['basis_trade_enabled']
+    """
+    on = _LEVERED if family == "hedged" and levered else _SWITCHED_ON[family]
+    return {switch: switch in on for switch in SWITCHES}
+
+
 @dataclass(frozen=True)
 class ModeFacts:
-    """What domain 3.1 fixes for a mode: risk types, attribution, and what it trades at exchanges."""
+    """What a mode must measure and attribute, and what it trades at exchanges."""
 
     risk_types: tuple[RiskType, ...]
     attribution_types: tuple[AttributionType, ...]
@@ -29,34 +52,23 @@ class ModeFacts:
     is_hedged_staking: bool = False
 
 
-_LENDING = ModeFacts((), (AttributionType.SUPPLY_YIELD, _COSTS))
-_ML = ModeFacts(_CEX_RISKS, (*_DIRECTIONAL, _COSTS), "BTC", is_ml=True)
-MODE_FACTS: Final[Mapping[ModeName, ModeFacts]] = {
-    ModeName.PURE_LENDING_USDT: _LENDING,
-    ModeName.PURE_LENDING_ETH: _LENDING,
-    ModeName.BTC_BASIS: ModeFacts(_CEX_RISKS, (*_HEDGE, _COSTS), "BTC"),
-    ModeName.ETH_BASIS: ModeFacts(_CEX_RISKS, (*_HEDGE, _COSTS), "ETH"),
-    ModeName.ETH_STAKING_ONLY: ModeFacts((), (*_STAKING, _COSTS)),
-    ModeName.ETH_LEVERAGED: ModeFacts(_DEBT_RISKS, (*_STAKING, *_LEVERAGE, _COSTS)),
-    ModeName.USDT_MARKET_NEUTRAL_NO_LEVERAGE: ModeFacts(
-        _CEX_RISKS, (*_STAKING, *_HEDGE, _COSTS), "ETH", is_hedged_staking=True
-    ),
-    ModeName.USDT_MARKET_NEUTRAL: ModeFacts(
-        (*_CEX_RISKS, *_DEBT_RISKS), (*_STAKING, *_LEVERAGE, *_HEDGE, _COSTS), "ETH", is_hedged_staking=True
-    ),
-    ModeName.ML_BTC_DIRECTIONAL_USDT_MARGIN: _ML,
-    ModeName.ML_BTC_DIRECTIONAL_BTC_MARGIN: _ML,
-}
+def family_of(mode: ModeSettings) -> FamilyName:
+    """The family of a mode: the one that it names, or for a mode that names none the one that its switches say."""
+    if mode.family is not None:
+        return mode.family
+    if DataColumn.PREDICTION in mode.data_requirements:
+        return "ml"
+    if mode.margin_currency is not None:
+        return "hedged" if mode.staking_enabled else "basis"
+    if mode.staking_enabled:
+        return "leverage" if mode.borrowing_enabled else "staking"
+    return "lending"
 
 
 def facts_of(mode: ModeSettings) -> ModeFacts:
-    """What a mode must measure and attribute: as domain 3.1 says, or for a mode beyond it as its features say."""
-    specified = MODE_FACTS.get(mode.mode)  # type: ignore[call-overload]  # the name of an enumeration is its text
-    return specified if specified is not None else _facts_of_features(mode)
-
-
-def _facts_of_features(mode: ModeSettings) -> ModeFacts:
-    trades, predicts = mode.margin_currency is not None, DataColumn.PREDICTION in mode.data_requirements
+    """What a mode must measure and attribute, from its family and whether it borrows."""
+    family = family_of(mode)
+    trades = family in ("basis", "hedged", "ml")
     parts: list[AttributionType] = []
     if mode.staking_enabled:
         parts += _STAKING
@@ -65,13 +77,13 @@ def _facts_of_features(mode: ModeSettings) -> ModeFacts:
     elif mode.lending_enabled:
         parts.append(AttributionType.SUPPLY_YIELD)
     if trades:
-        parts += _DIRECTIONAL if predicts else _HEDGE
+        parts += _DIRECTIONAL if family == "ml" else _HEDGE
     return ModeFacts(
         (*(_CEX_RISKS if trades else ()), *(_DEBT_RISKS if mode.borrowing_enabled else ())),
         (*parts, _COSTS),
         mode.strategy_config.delta_tracking_asset if trades else None,
-        is_ml=predicts,
-        is_hedged_staking=trades and mode.staking_enabled,
+        is_ml=family == "ml",
+        is_hedged_staking=family == "hedged",
     )
 
 
@@ -88,7 +100,7 @@ def required_columns(mode: ModeSettings) -> tuple[DataColumn, ...]:
     if mode.borrowing_enabled:
         columns.append(DataColumn.VARIABLE_BORROW_INDEX)
     if mode.staking_enabled:
-        columns.append(DataColumn.LST_ORACLE_RATIO)
+        columns += [DataColumn.LST_ORACLE_RATIO, DataColumn.LST_MARKET_RATIO]
     if mode.pays_rewards:
         columns.append(DataColumn.STAKING_REWARDS)
     if facts.is_ml:

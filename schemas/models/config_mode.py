@@ -27,6 +27,9 @@ from schemas.units import Fraction, NonNegativeFloat
 NO_REWARDS: Final = "base_only"
 """``rewards_mode`` in which nothing is paid beside the yield."""
 
+FamilyName = Literal["lending", "basis", "staking", "leverage", "hedged", "ml"]
+"""Families of modes: each has its rules, and what else it fixes, in ``strategies/<family>``."""
+
 Text = Annotated[str, Field(min_length=1)]
 LstType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$", max_length=32)]
 
@@ -36,6 +39,8 @@ class ModeSettings(ConfigModel):
 
     mode: ModeId
     """The name of the file."""
+    family: FamilyName | None = None
+    """Whose rules it follows. Where it is written, what follows from it need not be; else the switches below say it."""
     description: Annotated[Text, FOR_PEOPLE]
     """What the mode does, one sentence."""
     thesis: Annotated[Text, FOR_PEOPLE]

@@ -15,9 +15,8 @@ from schemas.models.config_base import (
     Rule,
     RuleFault,
 )
-from schemas.models.config_facts import facts_of, required_columns
+from schemas.models.config_facts import facts_of, required_columns, switches_of
 from schemas.models.config_mode import ModeSettings
-from schemas.models.config_venues import MODES_BY_SHARE_CLASS
 
 ALLOCATION_SUM_TOLERANCE: Final = 0.01
 """Distance from 1 that a sum of hedge_allocation may have (domain section 10)."""
@@ -36,7 +35,6 @@ _STRATEGY_TYPE = ("component_config", "strategy_manager", "strategy_type")
 _MARGIN_LEVELS = ("strategy_config", "margin_levels")
 _MARGIN_LOAN = ("strategy_config", "margin_loan_limit")
 _NET_DELTA_TRADE = ("strategy_config", "net_delta_trade")
-_TRACKED_ASSET = ("strategy_config", "delta_tracking_asset")
 _TARGET_LTV = ("strategy_config", "target_ltv")
 _LTV_DRIFT = ("strategy_config", "ltv_drift_tolerance")
 _FUNDING_ENTER = ("strategy_config", "funding_enter_apr")
@@ -196,11 +194,27 @@ def _hedged_staking(mode: ModeSettings) -> Iterator[RuleFault]:
         yield RuleFault(key, f"{mode.mode} needs stake_allocation_percentage", FaultKind.MISSING)
 
 
-def _share_class(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that capital is in the share class that domain 3.1 gives a mode that it knows."""
-    home = next((name for name, modes in MODES_BY_SHARE_CLASS.items() if mode.mode in modes), mode.share_class)
-    if mode.share_class != home:
-        yield RuleFault(("share_class",), f"{mode.mode} is a mode of share class {home}, not {mode.share_class}")
+def _family(mode: ModeSettings) -> Iterator[RuleFault]:
+    """Check that what a mode says of itself is what its family says; without one, that some family says it."""
+    if mode.family is None:
+        if mode.staking_enabled and mode.lending_enabled and not (mode.borrowing_enabled or mode.leverage_enabled):
+            yield RuleFault(
+                ("lending_enabled",), "a mode that stakes lends only as collateral of a loan: borrow, or do not lend"
+            )
+        return
+    family = mode.family
+    fixed: dict[str, object] = {**switches_of(family, levered=mode.leverage_enabled)}
+    if family in ("basis", "hedged", "ml"):
+        fixed["margin_currency"] = mode.share_class
+    for key, implied in fixed.items():
+        written = getattr(mode, key)
+        if written != implied:
+            message = f"{key} {_text(written)} is written, but a mode of family {family} has {_text(implied)}"
+            yield RuleFault((key,), f"{message}: remove the line, or name another family")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _strategy_type(mode: ModeSettings) -> Iterator[RuleFault]:
@@ -215,13 +229,6 @@ def _reporting_currency(mode: ModeSettings) -> Iterator[RuleFault]:
     currency = mode.component_config.pnl_monitor.reporting_currency
     if currency != mode.share_class:
         yield RuleFault(_REPORTING_CURRENCY, f"P&L is reported in share class {mode.share_class}, not {currency}")
-
-
-def _tracked_asset(mode: ModeSettings) -> Iterator[RuleFault]:
-    """Check that the asset traded at exchanges is the one whose delta is tracked."""
-    asset = facts_of(mode).traded_asset
-    if asset is not None and mode.strategy_config.delta_tracking_asset != asset:
-        yield RuleFault(_TRACKED_ASSET, f"{mode.mode} trades {asset}: track its delta")
 
 
 def _attribution(mode: ModeSettings) -> Iterator[RuleFault]:
@@ -274,6 +281,7 @@ def _rule(check: Callable[[ModeSettings], Iterator[RuleFault]], *reads: str | tu
 
 FACTS: Final = (
     "mode",
+    "family",
     "margin_currency",
     "lending_enabled",
     "staking_enabled",
@@ -318,10 +326,9 @@ MODE_RULES: Final[tuple[Rule[ModeSettings], ...]] = (
     _rule(_funding, _FUNDING_ENTER, _FUNDING_LEAVE),
     _rule(_ml, *FACTS, "ml_config", "clock_step_seconds"),
     _rule(_hedged_staking, *FACTS, "stake_allocation_percentage"),
-    _rule(_share_class, "mode", "share_class"),
+    _rule(_family, *FEATURES),
     _rule(_strategy_type, "mode", _STRATEGY_TYPE),
     _rule(_reporting_currency, "share_class", _REPORTING_CURRENCY),
-    _rule(_tracked_asset, *FACTS, _TRACKED_ASSET),
     _rule(_attribution, *FACTS, _ATTRIBUTION),
     _rule(_data, *FEATURES, "data_requirements"),
     _rule(_fill_rules, "fill_rules", "data_requirements", "venues"),

@@ -16,14 +16,13 @@ from schemas.models.config_base import (
     ConfigModel,
     FaultKind,
     Location,
-    ModeName,
     Rule,
     RuleFault,
     broken_rules,
     raise_broken_rules,
 )
 from schemas.models.config_entry import ENTRY_RULES
-from schemas.models.config_facts import emitted_keys, facts_of
+from schemas.models.config_facts import emitted_keys, facts_of, family_of
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import ALLOCATION, FEATURES, HEALTH_FACTOR_FLOOR, MODE_RULES
 from schemas.models.config_rules import FACTS as MODE_FACT_KEYS
@@ -101,9 +100,18 @@ def _class_file(run: RunSettings) -> Iterator[RuleFault]:
     if run.mode.share_class != run.share_class.share_class:
         message = f"share_class {run.mode.share_class} differs from {run.share_class.share_class} in its file"
         yield RuleFault(("mode", "share_class"), message)
-    if run.mode.mode in tuple(ModeName) and run.mode.mode not in run.share_class.supported_strategies:
-        message = f"{run.mode.mode} is not in supported_strategies of share class {run.share_class.share_class}"
-        yield RuleFault(("mode", "mode"), message)
+
+
+def _class_of_family(run: RunSettings) -> Iterator[RuleFault]:
+    """Check that the family can have its capital in the share class."""
+    family, name = family_of(run.mode), run.share_class.share_class
+    is_stable = run.share_class.type == "stable"
+    if family in ("basis", "hedged") and not is_stable:
+        yield RuleFault(("mode", "share_class"), f"family {family} has its capital in a stablecoin, not in {name}")
+    if family in ("staking", "leverage") and is_stable:
+        yield RuleFault(("mode", "share_class"), f"family {family} has its capital in what it stakes, not in {name}")
+    if family == "ml" and not is_stable and name != facts_of(run.mode).traded_asset:
+        yield RuleFault(("mode", "share_class"), f"margin is a stablecoin or the coin that is traded, not {name}")
 
 
 def _class_features(run: RunSettings) -> Iterator[RuleFault]:
@@ -270,7 +278,8 @@ def _mode_rule(check: Callable[[RunSettings], Iterator[RuleFault]], *reads: str 
 RUN_RULES: Final[tuple[Rule[RunSettings], ...]] = (
     Rule(("mode.venues",), _venue_files),
     Rule(("mode.venues", "catalogue.venues"), _venue_kinds),
-    Rule(("mode.share_class", "mode.mode", "share_class"), _class_file),
+    Rule(("mode.share_class", "share_class"), _class_file),
+    Rule(("mode", "share_class"), _class_of_family),
     Rule(("mode.leverage_enabled", "mode.staking_enabled", "mode.basis_trade_enabled", "share_class"), _class_features),
     Rule(
         ("mode.strategy_config.target_ltv", "mode.leverage_enabled", "mode.lending_protocol", "catalogue.venues"),

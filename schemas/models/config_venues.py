@@ -14,7 +14,7 @@ from schemas.models.config_base import (
     ConfigModel,
     FaultKind,
     ListOrder,
-    ModeName,
+    ModeId,
     PrefixName,
     Rule,
     RuleFault,
@@ -384,27 +384,12 @@ class ApyRange(ConfigModel):
     """Upper end."""
 
 
-MODES_BY_SHARE_CLASS: Final[dict[ShareClassName, tuple[ModeName, ...]]] = {
-    "USDT": (
-        ModeName.PURE_LENDING_USDT,
-        ModeName.BTC_BASIS,
-        ModeName.ETH_BASIS,
-        ModeName.USDT_MARKET_NEUTRAL_NO_LEVERAGE,
-        ModeName.USDT_MARKET_NEUTRAL,
-        ModeName.ML_BTC_DIRECTIONAL_USDT_MARGIN,
-    ),
-    "ETH": (ModeName.PURE_LENDING_ETH, ModeName.ETH_STAKING_ONLY, ModeName.ETH_LEVERAGED),
-    "BTC": (ModeName.ML_BTC_DIRECTIONAL_BTC_MARGIN,),
-}
-"""Domain 3.1 (eth_basis is a USDT mode)."""
-
-
 class ShareClassConfig(ConfigModel):
     """One share class: ``configs/share_classes/{class}.yaml``."""
 
     share_class: ShareClassName
     """Name of the class and of the file."""
-    type: Annotated[Literal["stable", "directional"], FOR_PEOPLE]
+    type: Annotated[Literal["stable", "directional"], BOUNDS]
     """Stable or directional."""
     description: str
     """What it is."""
@@ -418,8 +403,8 @@ class ShareClassConfig(ConfigModel):
     """Modes hold no price risk."""
     allows_hedging: Annotated[bool, BOUNDS]
     """Modes may hold perpetuals against coins."""
-    supported_strategies: Annotated[SetOf[ModeName], MUST_AGREE]
-    """Modes of this class."""
+    supported_strategies: Annotated[SetOf[ModeId], FOR_PEOPLE] = ()
+    """Modes of this class; what a mode may do follows from its family."""
     leverage_supported: Annotated[bool, BOUNDS]
     """Modes may lever."""
     staking_supported: Annotated[bool, BOUNDS]
@@ -436,19 +421,9 @@ class ShareClassConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _rules(self) -> "ShareClassConfig":
-        """Refuse a class that lists a foreign mode or an empty range."""
+        """Refuse a class with an empty range."""
         raise_broken_rules("ShareClassConfig", broken_rules(self, SHARE_CLASS_RULES))
         return self
-
-
-def _strategies_of_class(config: ShareClassConfig) -> Iterator[RuleFault]:
-    """Check that the list holds exactly the modes whose capital is this class."""
-    expected = set(MODES_BY_SHARE_CLASS[config.share_class])
-    key = ("supported_strategies",)
-    for foreign in sorted(set(config.supported_strategies) - expected):
-        yield RuleFault(key, f"{foreign} is not a mode of share class {config.share_class}: remove it")
-    for absent in sorted(expected - set(config.supported_strategies)):
-        yield RuleFault(key, f"{absent} is a mode of share class {config.share_class}: add it")
 
 
 def _quote_currency(config: ShareClassConfig) -> Iterator[RuleFault]:
@@ -464,7 +439,6 @@ def _apy_range(config: ShareClassConfig) -> Iterator[RuleFault]:
 
 
 SHARE_CLASS_RULES: Final[tuple[Rule[ShareClassConfig], ...]] = (
-    Rule(("share_class", "supported_strategies"), _strategies_of_class),
     Rule(("share_class", "quote_currency"), _quote_currency),
     Rule(("target_apy_range",), _apy_range),
 )

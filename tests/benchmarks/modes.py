@@ -29,7 +29,6 @@ from schemas.models.handshake import ExecutionHandshake
 from schemas.models.orders import Order
 from schemas.port import OrderPort
 from schemas.units import SECONDS_PER_HOUR
-from strategies.registry import MODES
 from tests.benchmarks.float_loop import FloatLoop
 from tests.benchmarks.hand_book import Settings
 from tests.benchmarks.markets import Turnover, basis_market
@@ -37,6 +36,7 @@ from tests.benchmarks.runs import CAPITAL, CORRELATION_ID, PID, basis_backtest, 
 from tests.benchmarks.sections import YEAR_OF_HOURS, Line, thousands
 from tests.benchmarks.timing import Measure, interleaved, timed
 from tests.support.desk import Through
+from tests.support.modes import MODES
 
 _YEAR: Final = {"start": "2024-01-01T00:00Z", "end": "2024-12-30T23:00Z"}
 _WALL_CLOCK: Final = "2024-01-01T00:00:00.000000"

@@ -15,7 +15,7 @@ from dagster_project.assets import mode_assets
 from dagster_project.definitions import build_definitions, defs
 from dagster_project.outline import outline_text
 from dagster_project.partitions import Months
-from strategies.registry import MODES
+from tests.support.modes import MODES
 
 SNAPSHOT = Path(__file__).with_name("definitions.json")
 

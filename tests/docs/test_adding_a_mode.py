@@ -14,11 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from dataflow.cli.main import app
+from dataflow.config.files import load_report, load_run_config
+from dataflow.engine.backtest import EngineOptions
+from dataflow.market.synthetic.random_markets import random_market
 from dataflow.services.backtest import SYNTHETIC, resolve_data_set
+from dataflow.services.mode_files import backtest_of
 from tests.docs.markdown import DOCS, fences, tables
+from tests.support.runs import assert_same_business, run_in_memory
 
 PAGE = DOCS / "adding_a_mode.md"
-MODULE, FILE = "wsteth_staking.py", "wsteth_staking.yaml"
+MODULE, FILE, CHOICES = "wsteth_staking.py", "wsteth_staking.yaml", "two_venue_basis.yaml"
 SCENARIO_OF_NONE = "none"
 
 
@@ -47,8 +52,29 @@ def answers(directory: Path) -> Mapping[str, dict[str, Any]]:
     return found
 
 
-def test_the_tutorial_needs_one_module_and_one_yaml_file(directory: Path) -> None:
-    assert {path.name for path in directory.iterdir() if path.suffix in (".py", ".yaml")} == {MODULE, FILE}
+def test_the_tutorial_needs_one_module_and_two_yaml_files(directory: Path) -> None:
+    assert {path.name for path in directory.iterdir() if path.suffix in (".py", ".yaml")} == {MODULE, FILE, CHOICES}
+
+
+def test_a_mode_of_choices_is_short_and_the_same_in_every_window(directory: Path, tmp_path: Path) -> None:
+    assert len((directory / CHOICES).read_text(encoding="utf-8").splitlines()) <= 25
+    loaded = load_run_config(str(directory / CHOICES))
+    backtest = backtest_of(loaded)
+    market = random_market(backtest.market_request(), 3, 400)
+    runs = [
+        run_in_memory(backtest_of(loaded, EngineOptions(window=window)), market, tmp_path / str(window))
+        for window in (None, 7, 1)
+    ]
+    assert runs[0].outcome.counts.orders > 0
+    for run in runs[1:]:
+        assert_same_business(runs[0], run)
+
+
+def test_a_mode_file_that_says_nothing_of_how_it_decides_is_refused(directory: Path, tmp_path: Path) -> None:
+    text = (directory / CHOICES).read_text(encoding="utf-8").replace("family: basis\n", "")
+    (tmp_path / CHOICES).write_text(text, encoding="utf-8")
+    faults = load_report(str(tmp_path / CHOICES)).faults
+    assert any("nothing says how the mode decides" in fault.message for fault in faults)
 
 
 def test_the_commands_give_the_table_of_the_page(answers: Mapping[str, dict[str, Any]]) -> None:
@@ -95,7 +121,6 @@ def test_the_example_of_its_node_is_right(directory: Path) -> None:
         pytest.param(
             lambda text: text.replace('mode="wsteth', 'mode="steth'), "of mode steth_staking", id="other-name"
         ),
-        pytest.param(None, "has no strategy", id="no-module"),
     ],
 )
 def test_a_module_that_is_none_is_refused_with_its_name(
@@ -103,8 +128,7 @@ def test_a_module_that_is_none_is_refused_with_its_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(FILE).write_text((directory / FILE).read_text(encoding="utf-8"), encoding="utf-8")
-    if change is not None:
-        Path(MODULE).write_text(change((directory / MODULE).read_text(encoding="utf-8")), encoding="utf-8")
+    Path(MODULE).write_text(change((directory / MODULE).read_text(encoding="utf-8")), encoding="utf-8")
     done = CliRunner().invoke(app, ["backtest", FILE, "--json"])
     error = json.loads(done.stdout)["error"]
     assert (done.exit_code, error["code"]) == (2, "CONFIG-001")

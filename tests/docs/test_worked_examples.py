@@ -13,8 +13,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from strategies.registry import MODES
 from tests.docs.markdown import DOCS, fences, tables
+from tests.support.modes import MODES
 from tests.support.paths import Paths
 from tests.support.runs import Event, MemoryRun, prepared, run_in_memory
 

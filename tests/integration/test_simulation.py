@@ -32,8 +32,8 @@ from dataflow.services.simulate import (
 from dataflow.services.simulated_venues import simulated_venues
 from schemas.errors import ErrorCode, InvalidModeError
 from schemas.units import Column
-from strategies.registry import MODES
 from tests.support.marks import all_but_first
+from tests.support.modes import MODES
 from tests.support.runs import MemoryRun, prepared, run_in_memory
 
 SEEDS = range(20)

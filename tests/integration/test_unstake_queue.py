@@ -17,8 +17,8 @@ from dataflow.market.synthetic.random_markets import random_market
 from dataflow.records.audit.replay import replay
 from dataflow.settlement.capital_flows import schedule
 from schemas.flows import CapitalFlow
-from strategies.registry import MODES
 from tests.support import leaving_strategy
+from tests.support.modes import MODES
 from tests.support.runs import (
     HEALTH,
     MemoryRun,
@@ -39,17 +39,16 @@ Leaving = Callable[..., Backtest]
 
 
 @pytest.fixture
-def leaving(monkeypatch: pytest.MonkeyPatch) -> Leaving:
+def leaving() -> Leaving:
     """The staking mode under the leaving strategy, with a queue of half a day and without costs."""
     mode = replace(MODES["eth_staking_only"], modules=(leaving_strategy,), rules=leaving_strategy.RULES)
-    monkeypatch.setattr("dataflow.engine.backtest.MODES", {**MODES, mode.mode: mode})
     overrides = (
         "strategy_config.unstake_route=queue",
         "venue:etherfi.unstaking_period_days=0.5",
         "scenario:gas=false",
     )
     config = load_run_config(mode.mode, overrides=overrides).config
-    return lambda **options: Backtest(config, EngineOptions(**options))
+    return lambda **options: Backtest(config, EngineOptions(**options), spec=mode)
 
 
 def market_of(backtest: Backtest) -> Market:

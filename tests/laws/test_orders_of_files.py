@@ -21,7 +21,7 @@ from dataflow.market.market import Market
 from dataflow.market.synthetic.data_set import synthetic_data_set
 from dataflow.market.synthetic.random_markets import random_market
 from schemas.units import SECONDS_PER_DAY
-from strategies.registry import MODES
+from tests.support.modes import MODES
 from tests.support.orders_of_files import another_order, reversed_order
 from tests.support.runs import MemoryRun, assert_same_business, bits_of, prepared, run_in_memory
 

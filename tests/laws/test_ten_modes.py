@@ -17,11 +17,11 @@ import pytest
 from dataflow.graph.state import RunState
 from dataflow.market.market import Market
 from dataflow.market.synthetic.random_markets import random_market
-from strategies.registry import MODES
 from tests.support.events import rows_of_events
 from tests.support.gaps import PRICES, with_gap
 from tests.support.markets import partition
 from tests.support.marks import all_but_first
+from tests.support.modes import MODES
 from tests.support.runs import HEALTH, MemoryRun, assert_same_business, chained, prepared, run_in_memory
 
 ROWS = 240

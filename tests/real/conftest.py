@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dataflow.services.backtest import BacktestRequest, CompletedRun, run_backtest
-from strategies.registry import MODES
+from tests.support.modes import MODES
 
 START, END = "2024-05-12T00:00Z", "2025-03-31T00:00Z"
 """The window of the table of expected results."""

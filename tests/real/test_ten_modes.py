@@ -16,9 +16,9 @@ from dataflow.market.synthetic.predictions import predict_data_set
 from dataflow.records.audit.verification import verify
 from dataflow.services.backtest import CompletedRun
 from schemas.operations import DecisionType
-from strategies.registry import MODES
 from tests.real.conftest import HOURLY_MODES, ML_MODES, RealRun
 from tests.support.marks import all_but_first
+from tests.support.modes import MODES
 from tests.support.runs import results_dir_of
 
 WHOLE: dict[str, Any] = {"start": None, "end": None}

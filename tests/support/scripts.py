@@ -14,7 +14,7 @@ from schemas.decisions import DecisionRule
 from schemas.intents import OrderIntent
 from schemas.operations import DecisionType, StrategyIntent
 from schemas.units import Column, frozen
-from strategies.registry import MODES
+from tests.support.modes import MODES
 from tests.support.runs import prepared
 
 Script = Mapping[int, Sequence[OrderIntent]]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.operations import ExecutionStatus
-from strategies import registry
+from tests.support import modes as registry
 from tests.trust.columns import INSTRUMENTS, MODES, SUBJECTS
 from tests.trust.matrix import DOES_NOT_HOLD, HOLDS, INVARIANTS, PAGE, Cell, cells, rendered
 from tests.trust.subjects import Instrument, Subject, Trait

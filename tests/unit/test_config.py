@@ -8,8 +8,8 @@ properties. That messages read well is not asserted; keys and kinds are.
 
 import copy
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -30,11 +30,10 @@ from schemas.models.config import (
     ShareClassConfig,
     VenueConfig,
 )
-from schemas.models.config_base import DEFAULT_CAPITAL, broken_rules
-from schemas.models.config_facts import MODE_FACTS, emitted_keys, facts_of, required_columns
+from schemas.models.config_base import DEFAULT_CAPITAL, AttributionType, RiskType, ShareClassName, broken_rules
+from schemas.models.config_facts import ModeFacts, emitted_keys, facts_of, required_columns
 from schemas.models.config_mode import ModeSettings
 from schemas.models.config_rules import MODE_RULES
-from schemas.models.config_venues import MODES_BY_SHARE_CLASS
 from tests.support.catalogue import CATALOGUE
 
 Raw = dict[str, Any]
@@ -46,10 +45,46 @@ STAKING = (*LEVERAGED, ModeName.ETH_STAKING_ONLY, ModeName.USDT_MARKET_NEUTRAL_N
 MARGIN_LEVELS = {"warning": 0.4, "reduce": 0.3, "exit": 0.2, "liquidation": 0.1}
 
 
+_COSTS = AttributionType.TRANSACTION_COSTS
+_STAKING = (AttributionType.STAKING_YIELD_ORACLE, AttributionType.STAKING_YIELD_REWARDS, AttributionType.DUST_PNL)
+_LEVERAGE = (AttributionType.SUPPLY_YIELD, AttributionType.BORROW_COST)
+_HEDGE = (AttributionType.FUNDING_PNL, AttributionType.DELTA_PNL, AttributionType.BASIS_PNL)
+_DIRECTIONAL = (AttributionType.DELTA_PNL, AttributionType.FUNDING_PNL)
+_CEX_RISKS = (RiskType.CEX_MARGIN_RATIO, RiskType.DELTA_RISK)
+_DEBT_RISKS = (RiskType.LTV_RISK, RiskType.LIQUIDATION_RISK)
+
+_LENDING = ModeFacts((), (AttributionType.SUPPLY_YIELD, _COSTS))
+_ML = ModeFacts(_CEX_RISKS, (*_DIRECTIONAL, _COSTS), "BTC", is_ml=True)
+SPECIFIED: Final[Mapping[ModeName, ModeFacts]] = {
+    ModeName.PURE_LENDING_USDT: _LENDING,
+    ModeName.PURE_LENDING_ETH: _LENDING,
+    ModeName.BTC_BASIS: ModeFacts(_CEX_RISKS, (*_HEDGE, _COSTS), "BTC"),
+    ModeName.ETH_BASIS: ModeFacts(_CEX_RISKS, (*_HEDGE, _COSTS), "ETH"),
+    ModeName.ETH_STAKING_ONLY: ModeFacts((), (*_STAKING, _COSTS)),
+    ModeName.ETH_LEVERAGED: ModeFacts(_DEBT_RISKS, (*_STAKING, *_LEVERAGE, _COSTS)),
+    ModeName.USDT_MARKET_NEUTRAL_NO_LEVERAGE: ModeFacts(
+        _CEX_RISKS, (*_STAKING, *_HEDGE, _COSTS), "ETH", is_hedged_staking=True
+    ),
+    ModeName.USDT_MARKET_NEUTRAL: ModeFacts(
+        (*_CEX_RISKS, *_DEBT_RISKS), (*_STAKING, *_LEVERAGE, *_HEDGE, _COSTS), "ETH", is_hedged_staking=True
+    ),
+    ModeName.ML_BTC_DIRECTIONAL_USDT_MARGIN: _ML,
+    ModeName.ML_BTC_DIRECTIONAL_BTC_MARGIN: _ML,
+}
+"""What domain 3.1 says of each mode, written out: an oracle for what families and switches say."""
+
+HOME: Final[Mapping[ModeName, ShareClassName]] = {
+    **dict.fromkeys(ModeName, "USDT"),
+    **dict.fromkeys((ModeName.PURE_LENDING_ETH, ModeName.ETH_STAKING_ONLY, ModeName.ETH_LEVERAGED), "ETH"),
+    ModeName.ML_BTC_DIRECTIONAL_BTC_MARGIN: "BTC",
+}
+"""The share class of each mode, domain 3.1."""
+
+
 def raw_mode(name: ModeName) -> Raw:
     """Return the smallest valid file of a mode, from the facts of domain section 3."""
-    facts = MODE_FACTS[name]
-    share_class = next(each for each, modes in MODES_BY_SHARE_CLASS.items() if name in modes)
+    facts = SPECIFIED[name]
+    share_class = HOME[name]
     levers, stakes = name in LEVERAGED, name in STAKING
     venues: Raw = {} if facts.is_ml else {"wallet": {"venue_type": "wallet"}}
     if facts.traded_asset:
@@ -74,7 +109,7 @@ def raw_mode(name: ModeName) -> Raw:
         "basis_trade_enabled": name.endswith("_basis"),
         "target_apy": 0.08,
         "max_drawdown": 0.02,
-        "data_requirements": ["eth_price"],
+        "data_requirements": ["prediction" if facts.is_ml else "eth_price"],
         "venues": venues,
         "strategy_config": {"delta_tracking_asset": facts.traded_asset or "ETH"},
         "component_config": {
@@ -102,6 +137,7 @@ def raw_mode(name: ModeName) -> Raw:
             "net_delta_trade": 0.02,
         }
         limits["delta_tolerance"] = 0.005
+        raw["margin_currency"] = share_class
         raw["component_config"]["settlement"] = {"funding_enabled": True, "margin_pnl_enabled": True}
         raw["component_config"]["strategy_manager"]["position_calculation"] = {"hedge_allocation": dict(ALLOCATION)}
     else:
@@ -157,10 +193,10 @@ def drop(raw: Raw, key: str) -> None:
 
 
 @pytest.mark.parametrize("name", ModeName)
-def test_features_say_of_a_mode_what_the_specification_says(name: ModeName) -> None:
+def test_family_and_switches_say_of_a_mode_what_the_specification_says(name: ModeName) -> None:
     """So that a mode that the specification does not know is held to the same."""
     shipped = load_run_config(name).config.mode
-    assert facts_of(shipped.model_copy(update={"mode": "another_name"})) == facts_of(shipped) == MODE_FACTS[name]
+    assert facts_of(shipped) == facts_of(shipped.model_copy(update={"family": None})) == SPECIFIED[name]
 
 
 @pytest.mark.parametrize("name", ModeName)
@@ -233,7 +269,6 @@ BROKEN = [
     broken("hedged-without-share", HEDGED, "stake_allocation_percentage", None),
     broken("other-strategy", BASIS, STRATEGY_TYPE, "eth_basis"),
     broken("other-currency", BASIS, REPORTING, "ETH"),
-    broken("other-delta", BASIS, "strategy_config.delta_tracking_asset", "ETH"),
     broken("attribution-hole", BASIS, ATTRIBUTION, ["delta_pnl", "basis_pnl", "transaction_costs"]),
     broken(
         "unread-gas",
@@ -309,9 +344,23 @@ def test_weeth_needs_etherfi_and_wsteth_needs_lido() -> None:
 
 
 def test_a_mode_of_another_share_class_is_refused() -> None:
-    raw = raw_mode(ModeName.ETH_BASIS)
-    raw["share_class"] = "ETH"
-    assert "share_class" in mode_faults(raw)
+    raw = raw_run(BASIS)
+    raw["share_class"]["type"] = "directional"
+    assert run_faults(raw) == {"mode.share_class"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("lending_enabled", True), ("staking_enabled", True), ("basis_trade_enabled", False), ("margin_currency", "ETH")],
+)
+def test_what_contradicts_the_family_is_refused_with_both_values(key: str, value: object) -> None:
+    raw = raw_mode(BASIS) | {"family": "basis", key: value}
+    with pytest.raises(ValidationError) as refused:
+        ModeConfig.model_validate_json(json.dumps(raw))
+    message = next(each["msg"] for each in refused.value.errors() if each["loc"] == (key,))
+    written, implied = str(value).lower(), str(raw_mode(BASIS).get(key)).lower()
+    assert f"{key} {written} is written".lower() in message.lower()
+    assert f"family basis has {implied}" in message.lower()
 
 
 def test_a_non_ml_mode_refuses_ml_config() -> None:
@@ -465,8 +514,6 @@ def raw_class() -> Raw:
 @pytest.mark.parametrize(
     ("key", "value", "fault_at"),
     [
-        ("supported_strategies", ["eth_basis", "ml_btc_directional_btc_margin"], "supported_strategies"),
-        ("supported_strategies", [], "supported_strategies"),
         ("target_apy_range.max", 0.1, "target_apy_range.min"),
         ("decimal_places", 19, "decimal_places"),
         ("max_leverage", 0.5, "max_leverage"),
@@ -489,7 +536,7 @@ def raw_run(name: ModeName) -> Raw:
         "leverage_supported": True,
         "staking_supported": True,
     }
-    share["supported_strategies"] = [each.value for each in MODES_BY_SHARE_CLASS[mode["share_class"]]]
+    share["type"] = "stable" if mode["share_class"] == "USDT" else "directional"
     share["basis_trading_supported"] = True
     return {"mode": mode, "catalogue": CATALOGUE.model_dump(mode="json"), "share_class": share, "scenario": {}}
 
@@ -499,7 +546,7 @@ def test_every_mode_makes_a_run_whose_keys_are_its_subscriptions(name: ModeName)
     run = RunConfig.model_validate_json(json.dumps(raw_run(name)))
     assert sorted(run.position_keys) == sorted(run.mode.subscriptions)
     assert run.initial_capital == DEFAULT_CAPITAL[run.mode.share_class]
-    assert run.cex_venues == (CEX if MODE_FACTS[name].traded_asset else ())
+    assert run.cex_venues == (CEX if SPECIFIED[name].traded_asset else ())
 
 
 def run_faults(raw: Raw) -> set[str]:
@@ -542,7 +589,7 @@ def test_a_venue_without_a_file_is_refused() -> None:
 def test_a_share_class_of_another_name_is_refused() -> None:
     raw = raw_run(BASIS)
     raw["share_class"] = raw_run(LEVERED)["share_class"]
-    assert run_faults(raw) == {"mode.share_class", "mode.mode"}
+    assert run_faults(raw) == {"mode.share_class"}
 
 
 def test_position_keys_stand_by_class_then_venue() -> None:

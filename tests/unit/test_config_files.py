@@ -218,7 +218,7 @@ BREAKS = {
         "DOGE",
         "component_config.position_monitor.position_subscriptions.10",
     ),
-    "unknown-mode": Break(BASIS, "mode: btc_basis", "mode: btc_basiss", "mode:", "mode", MODE),
+    "unknown-family": Break(BASIS, "family: basis", "family: basiss", "family:", "family", MODE),
     "other-file-name": Break("scenarios/frictionless.yaml", "name: frictionless", "name: x", "name:", "name"),
     "share-class-name": Break(BASIS, "share_class: USDT", "share_class: USDC", "share_class", "share_class"),
     "not-in-the-class": Break(
@@ -362,7 +362,7 @@ def test_a_mode_without_a_file_is_config_001(mode: str) -> None:
         ("no-default-limit", MissingConfigKeyError),
         ("missing-venue-file", VenueConfigError),
         ("bad-sum", ConfigValidationError),
-        ("unknown-mode", InvalidModeError),
+        ("unknown-family", InvalidModeError),
     ],
 )
 def test_the_error_of_a_run_has_the_code_of_its_faults_and_names_each(

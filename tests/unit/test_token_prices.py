@@ -16,7 +16,7 @@ from schemas.intents import supply, swap, withdraw
 from schemas.models.config_base import DataColumn
 from schemas.operations import StrategyIntent
 from schemas.snapshot import MarketSnapshot
-from strategies.registry import MODES
+from tests.support.modes import MODES
 from tests.support.prices import token_prices
 from tests.support.runs import prepared
 

@@ -59,10 +59,10 @@ def _request(
 ) -> "SimulationRequest":
     import os
 
+    from dataflow.config.files import list_modes
     from dataflow.services.simulate import SimulationRequest
-    from strategies.registry import MODES
 
-    names = tuple(MODES) if modes == "all" else tuple(dict.fromkeys(modes.split(",")))
+    names = list_modes() if modes == "all" else tuple(dict.fromkeys(modes.split(",")))
     require(all(names), f"--modes {modes!r} names an empty mode; write all, or names with commas between")
     return SimulationRequest(
         seeds=seeds,

@@ -19,7 +19,7 @@ from dataflow.market.market import DATA_COLUMNS
 from dataflow.market.synthetic.random_markets import random_market
 from schemas.errors import ConfigValidationError, EngineInitError, ErrorCode, InvalidStrategyOutputError, PlatformError
 from schemas.models.config_base import ModeName
-from strategies.registry import MODES
+from tests.support.modes import MODES
 from tests.support.runs import prepared, run_in_memory
 
 LENDING = "pure_lending_usdt"
