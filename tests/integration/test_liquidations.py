@@ -192,7 +192,7 @@ def changes(event: Event) -> dict[str, float]:
 
 # -- every law holds through a liquidation
 
-LEVERED = ("ml_config.max_position_size=3.0", "margin_ratio_target=0.33", "ml_config.signal_threshold=0.5")
+LEVERED = ("ml_config.max_position_size=3.0", "margin_ratio_target=0.31", "ml_config.signal_threshold=0.5")
 """At a size of one, no gap that a stop misses takes a directional book below its maintenance margin."""
 
 ALWAYS_IN = ("strategy_config.funding_enter_apr=-50.0", "strategy_config.funding_leave_apr=-50.0")

@@ -45,7 +45,7 @@ class Storm:
 
 
 _IN = ("strategy_config.funding_enter_apr=-50.0", "strategy_config.funding_leave_apr=-50.0")
-_LEVERED = ("ml_config.max_position_size=3.0", "margin_ratio_target=0.33", "ml_config.signal_threshold=0.5")
+_LEVERED = ("ml_config.max_position_size=3.0", "margin_ratio_target=0.31", "ml_config.signal_threshold=0.5")
 _REWARDED = ("rewards_mode=base_eigen_seasonal",)
 _RALLY: Gaps = ((40, 3.2, PRICES), (100, 9.0, PRICES), (160, 1 / 9.0, PRICES))
 _SQUEEZE: Gaps = ((40, 1.5, PRICES), (90, 2.3, PRICES), (150, 1.5, PRICES))
