@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field, model_validator
 
 from schemas.models.config_base import (
+    FOR_PEOPLE,
     ConfigModel,
     FaultKind,
     Rule,
@@ -110,11 +111,11 @@ class NetworkConfig(ConfigModel):
 
     network: VenueName
     """Name of the chain and of the file."""
-    chain_id: Annotated[int, Field(gt=0)]
+    chain_id: Annotated[int, Field(gt=0), FOR_PEOPLE]
     """Number of the chain, which every transaction carries."""
     gas_token: TokenName
     """What gas is paid in."""
-    contracts: dict[str, Address] = Field(default_factory=dict)
+    contracts: Annotated[dict[str, Address], FOR_PEOPLE] = Field(default_factory=dict)
     """Addresses of protocols, by name."""
     tokens: dict[TokenName, Address] = Field(default_factory=dict)
     """Addresses of tokens."""

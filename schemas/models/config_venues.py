@@ -170,8 +170,8 @@ class VenueConfig(ConfigModel):
     """Currency of an exchange's prices and margin."""
     products: Products | None = None
     """What an exchange trades."""
-    funding_interval_hours: PositiveFloat | None = None
-    """Hours between two funding settlements of its perpetuals."""
+    funding_interval_hours: Annotated[PositiveFloat | None, FOR_PEOPLE] = None
+    """Hours between two funding settlements of its perpetuals; a run takes them from the data."""
     issues: SetOf[TokenName] = ()
     """Liquid staking tokens that a staking protocol issues."""
     rewards: dict[str, SetOf[TokenName]] = Field(default_factory=dict)

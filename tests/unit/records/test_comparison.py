@@ -24,7 +24,7 @@ from tests.support.data_sets import violent_data_set
 from tests.support.runs import business_lines, read_lines
 
 MODES = ("btc_basis", "pure_lending_usdt", "pure_lending_eth")
-FEE = "venues.bybit.fees.spot.taker"
+FEE = "catalogue.venues.bybit.fees.spot.taker"
 START = "2024-01-04T01:00"
 CHANGES: dict[str, dict[str, Any]] = {
     "base": {},
