@@ -13,7 +13,7 @@ SHORT := not ($(subst $() , or ,$(LONG)))
 RUN_TESTS = $(BIN)/python -m pytest -n auto $(if $(REPORTS),--junit-xml=$(REPORTS)/$@.xml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backtest test coverage check lint types imports schemas ui bench trust lock clean $(LONG)
+.PHONY: help setup backtest test coverage check nightly lint types imports schemas ui bench trust lock clean $(LONG)
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -74,7 +74,9 @@ imports: setup
 schemas: setup
 	$(BIN)/basis schemas check
 
-check: lint types imports schemas test coverage laws crash dagster pages history breakage soak ## everything that CI runs
+check: lint types imports schemas test crash dagster pages breakage ## everything that CI runs
+
+nightly: check coverage laws history soak ## what CI runs, and what takes longer than it may
 
 ui: setup ## open Dagster on http://localhost:3000
 	$(BIN)/python -m dagster_project.ui

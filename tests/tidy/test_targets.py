@@ -20,8 +20,9 @@ def test_marks_and_targets_are_the_same() -> None:
         assert re.search(rf"^{mark}: setup ## .+\n\t\$\(RUN_TESTS\).* -m {mark}$", makefile, re.MULTILINE), mark
 
 
-def test_ci_runs_every_target_but_the_one_that_needs_a_browser() -> None:
+def test_ci_and_the_nightly_run_every_target_but_the_one_that_needs_a_browser() -> None:
     makefile = (ROOT / "Makefile").read_text()
     (long,) = re.findall(r"^LONG := (.*)$", makefile, re.MULTILINE)
     (checked,) = re.findall(r"^check: (.*) ##", makefile, re.MULTILINE)
-    assert set(long.split()) - set(checked.split()) == {"browser"}
+    (nightly,) = re.findall(r"^nightly: check (.*) ##", makefile, re.MULTILINE)
+    assert set(long.split()) - set(checked.split()) - set(nightly.split()) == {"browser"}
